@@ -1,0 +1,11 @@
+//! The heart of Cinch, pure: what a security profile, a binding and a recording mean. No clock, no network, no file.
+//!
+//! ```text
+//!  kinds (what users write) --> bindings, recordings (compiled) --\
+//!                                                                  decide --> patch, warnings, reasons
+//!  a pod as admission sees it -----------------------------------/
+//! ```
+
+pub mod crd;
+pub mod duration;
+pub mod kinds;
