@@ -8,4 +8,6 @@
 
 pub mod crd;
 pub mod duration;
+pub mod glob;
+pub mod image;
 pub mod kinds;
