@@ -1,0 +1,69 @@
+//! AppArmorProfile: which files, capabilities and networks a container may use. Pure.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use rules::{
+    Abstract, AllowedProtocols, CapabilityRules, ExecutableRules, FilesystemRules, MountRule,
+    NetworkRules, PtraceRule, SignalRule, UnixRule,
+};
+
+use super::{
+    spelling::spelled,
+    status::{ProfileState, ProfileStatus},
+};
+
+mod rules;
+
+spelled! {
+    /// Whether the profile is enforced.
+    #[derive(Default)]
+    pub enum AppArmorMode {
+        #[default]
+        Enforce = "Enforce",
+        Complain = "Complain",
+    }
+}
+
+/// The AppArmor profile of a container.
+#[derive(
+    CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
+)]
+#[kube(
+    group = "security-profiles-operator.x-k8s.io",
+    version = "v1",
+    kind = "AppArmorProfile",
+    plural = "apparmorprofiles",
+    shortname = "aa",
+    category = "security-profiles",
+    status = "AppArmorProfileStatus",
+    derive = "PartialEq",
+    doc = "An AppArmor profile, which is loaded on every node: files, capabilities and networks of a container.",
+    printcolumn(name = "Status", type_ = "string", json_path = ".status.status")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct AppArmorProfileSpec {
+    /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
+    #[serde(default)]
+    pub state: ProfileState,
+    /// Enforce, or Complain (what is not allowed is logged and happens). Default: Enforce.
+    #[serde(default)]
+    pub mode: AppArmorMode,
+    /// What the container may do. What is not named is refused.
+    #[serde(rename = "abstract", default, skip_serializing_if = "Option::is_none")]
+    pub abstract_: Option<Abstract>,
+    /// The body of the profile in AppArmor's own language, in place of abstract. For administrators of the cluster:
+    /// nothing in it is checked but its length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 500_000))]
+    pub policy: Option<String>,
+}
+
+/// Where the profile is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AppArmorProfileStatus {
+    #[serde(flatten)]
+    pub shared: ProfileStatus,
+}

@@ -1,0 +1,79 @@
+//! NodeSecurityProfiles: what one node has installed. Pure.
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ProfileKind, spelling::spelled};
+
+spelled! {
+    /// How far a profile is on a node.
+    pub enum NodeProfileState {
+        Pending = "Pending",
+        Installed = "Installed",
+        Failed = "Failed",
+    }
+}
+
+/// Nothing: the node alone writes the object, and only its status.
+#[derive(
+    CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
+)]
+#[kube(
+    group = "security-profiles-operator.x-k8s.io",
+    version = "v1",
+    kind = "NodeSecurityProfiles",
+    plural = "nodesecurityprofiles",
+    singular = "nodesecurityprofiles",
+    shortname = "nsp",
+    category = "security-profiles",
+    status = "NodeSecurityProfilesStatus",
+    derive = "PartialEq",
+    no_spec,
+    doc = "What the node of the same name has installed. Written by the node, not by users.",
+    printcolumn(name = "Installed", type_ = "integer", json_path = ".status.installed"),
+    printcolumn(name = "Pending", type_ = "integer", json_path = ".status.pending"),
+    printcolumn(name = "Failed", type_ = "integer", json_path = ".status.failed"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+pub struct NodeSecurityProfilesSpec {}
+
+/// What the node has installed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeSecurityProfilesStatus {
+    /// How many profiles are installed.
+    #[schemars(range(min = 0))]
+    pub installed: i32,
+    /// How many profiles wait to be installed.
+    #[schemars(range(min = 0))]
+    pub pending: i32,
+    /// How many profiles could not be installed.
+    #[schemars(range(min = 0))]
+    pub failed: i32,
+    /// Every profile that the node has or should have.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 8192),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"])
+    )]
+    pub profiles: Vec<NodeProfile>,
+}
+
+/// One profile on the node.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeProfile {
+    /// The kind of the profile.
+    pub kind: ProfileKind,
+    /// The name of the profile.
+    pub name: String,
+    /// Pending, Installed or Failed.
+    pub state: NodeProfileState,
+    /// The generation of the profile that the node has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Why it could not be installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}

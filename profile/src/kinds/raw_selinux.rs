@@ -1,0 +1,30 @@
+//! RawSelinuxProfile: the CIL text of a container's policy, as its author wrote it. Pure.
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use super::{selinux::SelinuxProfileStatus, status::ProfileState};
+
+/// The SELinux policy of a container, in CIL.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[kube(
+    group = "security-profiles-operator.x-k8s.io",
+    version = "v1",
+    kind = "RawSelinuxProfile",
+    plural = "rawselinuxprofiles",
+    category = "security-profiles",
+    status = "SelinuxProfileStatus",
+    derive = "PartialEq",
+    doc = "An SELinux policy module in CIL, which is put on every node.",
+    printcolumn(name = "Usage", type_ = "string", json_path = ".status.usage"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.status")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct RawSelinuxProfileSpec {
+    /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
+    #[serde(default)]
+    pub state: ProfileState,
+    /// The body of the module's CIL block, without the block itself.
+    #[schemars(length(min = 1, max = 500_000))]
+    pub policy: String,
+}

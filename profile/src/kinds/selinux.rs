@@ -1,0 +1,93 @@
+//! SelinuxProfile: what a container's process type may do to other types. Pure.
+
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    spelling::spelled,
+    status::{ProfileState, ProfileStatus},
+};
+
+/// The permissions that are given, by type and class.
+pub type Allow = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+spelled! {
+    /// Whether the policy is enforced.
+    #[derive(Default)]
+    pub enum SelinuxMode {
+        #[default]
+        Enforcing = "Enforcing",
+        Permissive = "Permissive",
+    }
+}
+
+spelled! {
+    /// Where an inherited template comes from.
+    #[derive(Default)]
+    pub enum InheritKind {
+        #[default]
+        System = "System",
+        SelinuxProfile = "SelinuxProfile",
+    }
+}
+
+/// A template or profile whose rules are taken over.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Inherit {
+    /// System (a template that the node has) or SelinuxProfile (another profile). Default: System.
+    #[serde(default)]
+    pub kind: InheritKind,
+    /// The name of the template or profile.
+    pub name: String,
+}
+
+/// The SELinux policy of a container.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[kube(
+    group = "security-profiles-operator.x-k8s.io",
+    version = "v1",
+    kind = "SelinuxProfile",
+    plural = "selinuxprofiles",
+    shortname = "selp",
+    category = "security-profiles",
+    status = "SelinuxProfileStatus",
+    derive = "PartialEq",
+    doc = "An SELinux policy module, which is put on every node: what a container's process type may do.",
+    printcolumn(name = "Usage", type_ = "string", json_path = ".status.usage"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.status")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct SelinuxProfileSpec {
+    /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
+    #[serde(default)]
+    pub state: ProfileState,
+    /// Enforcing, or Permissive (what is not allowed is logged and happens). Default: Enforcing.
+    #[serde(default)]
+    pub mode: SelinuxMode,
+    /// Templates and profiles whose rules are taken over. Default: the template container of the node.
+    #[serde(default = "inherit_container")]
+    pub inherit: Vec<Inherit>,
+    /// The permissions that the container gets: type, then class, then a list of permissions. The type @self is the
+    /// container's own process type.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub allow: Allow,
+}
+
+fn inherit_container() -> Vec<Inherit> {
+    vec![Inherit { kind: InheritKind::System, name: "container".to_owned() }]
+}
+
+/// Where the profile is.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SelinuxProfileStatus {
+    #[serde(flatten)]
+    pub shared: ProfileStatus,
+    /// What a pod writes as seLinuxOptions.type to use the profile: <name>.process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage: Option<String>,
+}

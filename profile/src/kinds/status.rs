@@ -1,0 +1,69 @@
+//! What the four profile kinds have in common: the switch in the spec, and the status. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::spelling::spelled;
+
+spelled! {
+    /// Whether a profile is put on nodes.
+    #[derive(Default)]
+    pub enum ProfileState {
+        #[default]
+        Enabled = "Enabled",
+        Disabled = "Disabled",
+    }
+}
+
+spelled! {
+    /// How far a profile is.
+    pub enum ProfilePhase {
+        /// A part of a recording that is not merged yet.
+        Partial = "Partial",
+        Disabled = "Disabled",
+        Pending = "Pending",
+        InProgress = "InProgress",
+        Installed = "Installed",
+        Terminating = "Terminating",
+        Error = "Error",
+    }
+}
+
+/// How many nodes have the profile.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct NodeCount {
+    /// Nodes that should have the profile.
+    #[schemars(range(min = 0))]
+    pub desired: i32,
+    /// Nodes that have it in the newest form.
+    #[schemars(range(min = 0))]
+    pub installed: i32,
+    /// Nodes on which it could not be installed.
+    #[schemars(range(min = 0))]
+    pub failed: i32,
+}
+
+/// The status that every profile kind has.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ProfileStatus {
+    /// How far the profile is: Partial (a part of a recording), Disabled, Pending, InProgress, Installed, Terminating
+    /// or Error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<ProfilePhase>,
+    /// The condition Ready, with the reason Available, Unavailable, Creating, Deleting, Pending or Updating.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+    /// How many nodes should have the profile, have it, and failed to install it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<NodeCount>,
+    /// The generation of the profile that this status describes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
