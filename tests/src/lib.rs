@@ -1,1 +1,24 @@
-//! Placeholder.
+//! Starts what the tests look at together: a control plane, the webhook, and a Service before it.
+//!
+//! ```text
+//!   a test --pod--> kube-apiserver --review--> service::Service --> webhook::Webhook (one or more)
+//!                     |  ^                                              |
+//!                   etcd |<-------------- watch ------------------------+
+//! ```
+
+pub mod answer;
+pub mod audit;
+pub mod authority;
+pub mod cluster;
+pub mod daemon;
+pub mod load;
+pub mod namespace;
+pub mod object;
+pub mod plain_http;
+pub mod programs;
+pub mod registration;
+pub mod review;
+pub mod service;
+pub mod settled;
+pub mod until;
+pub mod webhook;

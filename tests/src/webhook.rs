@@ -1,0 +1,194 @@
+//! The real `cinch-webhook serve` as a process that can be killed, stopped and started again.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use kube::{Client, Config};
+use serde_json::Value;
+
+use crate::{
+    answer::Asker,
+    daemon::Daemon,
+    namespace::unique,
+    plain_http,
+    review::{Review, Verdict},
+    until::until,
+};
+
+const READY: Duration = Duration::from_secs(30);
+
+/// Where a webhook learns of bindings and recordings.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// A kubeconfig file.
+    Cluster(&'a Path),
+    /// A folder of YAML files.
+    Manifests(&'a Path),
+}
+
+/// A replica; killed when dropped.
+#[derive(Debug)]
+pub struct Webhook {
+    daemon: Daemon,
+    flags: Vec<OsString>,
+    folder: PathBuf,
+    pub reviews: SocketAddr,
+    pub admin: SocketAddr,
+}
+
+impl Webhook {
+    /// Starts a replica and waits until it is ready.
+    pub async fn start(folder: &Path, source: Source<'_>) -> Result<Self> {
+        Self::start_with(folder, source, &[]).await
+    }
+
+    /// The same with more flags. Certificates and logs go into a new folder in `folder`.
+    pub async fn start_with(folder: &Path, source: Source<'_>, more: &[&str]) -> Result<Self> {
+        let folder = folder.join(format!("webhook-{}", unique()));
+        fs::create_dir(&folder)?;
+        let mut flags = vec!["--certs".into(), folder.join("certs").into_os_string()];
+        flags.extend(match source {
+            Source::Cluster(kubeconfig) => ["--kubeconfig".into(), kubeconfig.into()],
+            Source::Manifests(manifests) => ["--manifests".into(), manifests.into()],
+        });
+        flags.extend(more.iter().map(OsString::from));
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (daemon, reviews, admin) = serve(&folder, &flags, any, any).await?;
+        let mut webhook = Self { daemon, flags, folder, reviews, admin };
+        webhook.ready().await?;
+        Ok(webhook)
+    }
+
+    /// Starts it again on the same ports after it has ended, and waits until it is ready.
+    pub async fn start_again(&mut self) -> Result<()> {
+        (self.daemon, self.reviews, self.admin) =
+            serve(&self.folder, &self.flags, self.reviews, self.admin).await?;
+        self.ready().await
+    }
+
+    /// Ends it without a chance to do anything.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon.kill()
+    }
+
+    /// Asks it to end, as an orchestrator does, and waits until it has done so in good order.
+    pub async fn stop(&mut self, limit: Duration) -> Result<()> {
+        self.daemon.terminate()?;
+        let status = self.daemon.ended(limit).await?;
+        anyhow::ensure!(status.success(), "ended with {status}:\n{}", self.daemon.log_tail());
+        Ok(())
+    }
+
+    pub fn log(&self) -> Result<String> {
+        self.daemon.log()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// The certificate authority that an API server has to trust, as PEM.
+    pub fn ca(&self) -> Result<String> {
+        fs::read_to_string(self.ca_path()).context("no ca.crt")
+    }
+
+    /// Has one review answered, without an API server in between.
+    pub async fn review(&self, path: &str, review: &Review<'_>) -> Result<Verdict> {
+        let asker = self.asker()?;
+        let body: Value = asker.ask("POST", path, Some(&review.body())).await?.granted()?;
+        Verdict::read(&body)
+    }
+
+    /// The status and body of `/readyz`.
+    pub async fn readyz(&self) -> Result<(u16, String)> {
+        plain_http::get(self.admin, "/readyz").await
+    }
+
+    /// The sum of all samples of a metric, whatever their labels.
+    pub async fn metric(&self, name: &str) -> Result<f64> {
+        let (_, text) = plain_http::get(self.admin, "/metrics").await?;
+        let samples = text.lines().filter_map(|line| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let known = key.split('{').next() == Some(name);
+            known.then(|| value.parse::<f64>().ok())?
+        });
+        let samples: Vec<f64> = samples.collect();
+        anyhow::ensure!(!samples.is_empty(), "no metric {name} in:\n{text}");
+        Ok(samples.iter().sum())
+    }
+
+    /// Talks to the replica over TLS, trusting its own authority.
+    pub fn asker(&self) -> Result<Asker> {
+        let mut config = Config::new(format!("https://{}", self.reviews).parse()?);
+        config.root_cert_file = Some(self.ca_path());
+        config.default_retry = false;
+        Ok(Asker::new(Client::try_from(config)?))
+    }
+
+    fn ca_path(&self) -> PathBuf {
+        self.folder.join("certs/ca.crt")
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let Self { daemon, admin, .. } = self;
+        let last = until("the webhook is ready", READY, async || {
+            daemon.check_alive()?;
+            let answer = plain_http::get(*admin, "/readyz").await;
+            Ok(answer.ok().filter(|(status, _)| *status == 200))
+        })
+        .await;
+        last.with_context(|| daemon.log_tail())?;
+        Ok(())
+    }
+}
+
+async fn serve(
+    folder: &Path,
+    flags: &[OsString],
+    reviews: SocketAddr,
+    admin: SocketAddr,
+) -> Result<(Daemon, SocketAddr, SocketAddr)> {
+    let mut command = Command::new(program()?);
+    command
+        .args(["serve".to_owned(), format!("--listen={reviews}"), format!("--admin={admin}")])
+        .args(flags);
+    let mut daemon = Daemon::start(&format!("cinch-webhook-{}", unique()), command, folder)?;
+    let (reviews, admin) = until("the webhook tells its addresses", READY, async || {
+        daemon.check_alive()?;
+        Ok(daemon.log()?.lines().find_map(addresses))
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
+    Ok((daemon, reviews, admin))
+}
+
+/// Reads `{"message":"listening","reviews":"127.0.0.1:1","admin":"127.0.0.1:2"}`.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] != "listening" {
+        return None;
+    }
+    let address = |name: &str| line[name].as_str()?.parse().ok();
+    Some((address("reviews")?, address("admin")?))
+}
+
+/// `CINCH_WEBHOOK_BIN`, or what cargo built beside the folder of this test.
+fn program() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("CINCH_WEBHOOK_BIN") {
+        return Ok(path.into());
+    }
+    let test = env::current_exe()?;
+    let folder =
+        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
+    let path = folder.join("cinch-webhook");
+    anyhow::ensure!(path.is_file(), "no {}: cargo build -p webhook makes it", path.display());
+    Ok(path)
+}

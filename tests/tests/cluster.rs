@@ -1,0 +1,82 @@
+//! Asks a real API server, with the real webhook registered, one question after the other.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::Result;
+use futures::future::BoxFuture;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tests::programs::Programs;
+use tokio::{
+    runtime::{Handle, Runtime},
+    time::timeout,
+};
+
+use crate::shared::{Lazy, Shared, Skipped};
+
+#[path = "cluster/shared.rs"]
+mod shared;
+#[path = "cluster/start.rs"]
+mod start;
+
+/// Most of a question's time is waiting: more at once than there are processors.
+const THREADS: usize = 8;
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// A question by name, and how it is answered.
+#[derive(Clone, Copy)]
+struct Question {
+    name: &'static str,
+    ask: for<'a> fn(&'a Shared) -> BoxFuture<'a, Result<()>>,
+}
+
+/// Lists the questions of a module.
+macro_rules! questions {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) const QUESTIONS: &[crate::Question] = &[$(crate::Question {
+            name: concat!(module_path!(), "::", stringify!($name)),
+            ask: |shared| Box::pin($name(shared)),
+        }),+];
+    };
+}
+pub(crate) use questions;
+
+const ALL: &[&[Question]] = &[start::QUESTIONS];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(THREADS);
+    // More than one provider may be compiled in: the default has to be said.
+    rustls::crypto::ring::default_provider().install_default().expect("this is the first call");
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let lazy = Arc::new(Lazy::default());
+    let trials = ALL
+        .iter()
+        .copied()
+        .flatten()
+        .map(|question| trial(*question, runtime.handle().clone(), Arc::clone(&lazy)))
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(lazy);
+    conclusion.exit_code()
+}
+
+fn trial(question: Question, runtime: Handle, lazy: Arc<Lazy>) -> Trial {
+    let name = question.name.trim_start_matches("cluster::");
+    Trial::ignorable_test(name, move || {
+        let programs = match Programs::find() {
+            Ok(programs) => programs,
+            Err(missing) => return Ok(Completion::ignored_with(missing)),
+        };
+        let answer = runtime.block_on(async {
+            let shared = lazy.get(&programs).await?;
+            timeout(LIMIT, (question.ask)(shared)).await?
+        });
+        match answer {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => match error.downcast_ref::<Skipped>() {
+                Some(Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+                None => Err(Failed::from(format!("{error:?}"))),
+            },
+        }
+    })
+}

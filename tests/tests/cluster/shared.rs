@@ -1,0 +1,148 @@
+//! What the questions share: one cluster and two replicas of the webhook behind one address.
+
+use anyhow::{Result, anyhow};
+use serde_json::json;
+use tests::{
+    authority::Identity,
+    cluster::Cluster,
+    namespace::{BINDING, Namespace, RECORDING},
+    object,
+    programs::Programs,
+    registration::{ONE_PATH, OWN_REGISTRATION, Registration, Scope},
+    service::Service,
+    settled::{registered, settled},
+    webhook::{Source, Webhook},
+};
+use tokio::sync::OnceCell;
+
+/// What the webhook may do, and nothing more.
+const RIGHTS: &str = include_str!("../../fixtures/rights.yaml");
+
+/// Why a question cannot be asked here.
+#[derive(Debug)]
+pub(crate) struct Skipped(pub(crate) &'static str);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
+/// Started by the first question that is asked.
+#[derive(Debug, Default)]
+pub(crate) struct Lazy {
+    started: OnceCell<Result<Shared, String>>,
+}
+
+impl Lazy {
+    pub(crate) async fn get(&self, programs: &Programs) -> Result<&Shared> {
+        let start = async || Shared::start(programs).await.map_err(|error| format!("{error:?}"));
+        self.started.get_or_init(start).await.as_ref().map_err(|error| anyhow!("{error}"))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    // Declared first, so ended first: nobody asks a webhook that is gone.
+    pub(crate) cluster: Cluster,
+    replicas: OnceCell<Result<Replicas, String>>,
+}
+
+#[derive(Debug)]
+struct Replicas {
+    webhooks: [Webhook; 2],
+    _service: Service,
+}
+
+impl Shared {
+    async fn start(programs: &Programs) -> Result<Self> {
+        let cluster = Cluster::start(programs).await?;
+        for object in object::parse(RIGHTS)? {
+            cluster.create(&object).await?;
+        }
+        Ok(Self { cluster, replicas: OnceCell::new() })
+    }
+
+    /// The two replicas, started by the first question that needs them.
+    pub(crate) async fn webhooks(&self) -> Result<[&Webhook; 2]> {
+        let start =
+            async || Replicas::start(&self.cluster).await.map_err(|error| format!("{error:?}"));
+        let started = self.replicas.get_or_init(start).await.as_ref();
+        Ok(started.map_err(|error| anyhow!("{error}"))?.webhooks.each_ref())
+    }
+    /// A namespace with these labels.
+    pub(crate) async fn namespace(&self, labels: &[(&str, &str)]) -> Result<Namespace> {
+        Namespace::new(self.cluster.asker(), labels).await
+    }
+
+    /// A namespace in which pods get what bindings say.
+    pub(crate) async fn bound(&self) -> Result<Namespace> {
+        self.webhooks().await?;
+        self.namespace(&[(BINDING, "true")]).await
+    }
+
+    /// A namespace in which pods are recorded.
+    pub(crate) async fn recorded(&self) -> Result<Namespace> {
+        self.webhooks().await?;
+        self.namespace(&[(RECORDING, "true")]).await
+    }
+
+    /// A namespace that the shared webhooks leave alone.
+    pub(crate) async fn own(&self, labels: &[(&str, &str)]) -> Result<Namespace> {
+        let labels: Vec<_> = labels.iter().copied().chain([(OWN_REGISTRATION, "true")]).collect();
+        self.namespace(&labels).await
+    }
+
+    /// Waits until both replicas know what exists.
+    pub(crate) async fn settled(&self, namespace: &Namespace) -> Result<()> {
+        settled(namespace, &self.webhooks().await?).await
+    }
+}
+
+impl Replicas {
+    async fn start(cluster: &Cluster) -> Result<Self> {
+        let identity = reader(cluster, "cinch-webhook").await?;
+        let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
+        let source = Source::Cluster(&kubeconfig);
+        let webhooks = [
+            Webhook::start(cluster.folder(), source).await?,
+            Webhook::start(cluster.folder(), source).await?,
+        ];
+        let service = Service::start().await?;
+        for webhook in &webhooks {
+            service.add(webhook).await?;
+        }
+        let registration = Registration {
+            fixture: ONE_PATH,
+            name: "cinch",
+            address: service.address,
+            ca: &authorities(&webhooks.each_ref())?,
+            failure_policy: "Fail",
+            scope: Scope::Shared,
+        };
+        cluster.create(&registration.object()?).await?;
+        registered(&Namespace::new(cluster.asker(), &[(BINDING, "")]).await?).await?;
+        Ok(Self { webhooks, _service: service })
+    }
+}
+
+/// All authorities that vouch for these replicas.
+pub(crate) fn authorities(webhooks: &[&Webhook]) -> Result<String> {
+    webhooks.iter().map(|webhook| webhook.ca()).collect()
+}
+
+/// Somebody who may do what the webhook may.
+pub(crate) async fn reader(cluster: &Cluster, user: &str) -> Result<Identity> {
+    cluster
+        .create(&json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": { "name": user },
+            "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cinch-webhook" },
+            "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user }],
+        }))
+        .await?;
+    cluster.identity(user, &[])
+}
