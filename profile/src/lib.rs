@@ -6,8 +6,15 @@
 //!  a pod as admission sees it -----------------------------------/
 //! ```
 
+pub mod bindings;
 pub mod crd;
+pub mod decide;
 pub mod duration;
 pub mod glob;
 pub mod image;
 pub mod kinds;
+pub mod mechanism;
+pub mod pod;
+pub mod recordings;
+pub mod selector;
+pub mod snapshot;
