@@ -1,6 +1,10 @@
 //! An authority: its certificate, its key where we have it, and the certificates it signs.
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -50,11 +54,11 @@ impl Authority {
     /// A new one, self-signed.
     pub(crate) fn make(life: Life) -> Result<Self, IssueError> {
         let key = new_key()?;
-        let mut params = params("cinch authority", life);
+        let mut params = params(life);
         // A name of its own, so that a client never tries the wrong one of two.
         let public = digest::digest(&digest::SHA256, key.public_key_raw());
-        let mark: String = public.as_ref()[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-        params.distinguished_name.push(DnType::CommonName, format!("cinch authority {mark}"));
+        let mark = public.as_ref().first_chunk().copied().map_or(0, u32::from_be_bytes);
+        name(&mut params, format!("cinch authority {mark:08x}"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key).map_err(IssueError::Authority)?;
@@ -83,7 +87,8 @@ impl Authority {
             Issuer::from_ca_cert_der(&self.certificate, signing).map_err(IssueError::Sign)?;
         let key = new_key()?;
         let end = life.end.min(self.facts.not_after);
-        let mut params = params("cinch", Life { end, ..life });
+        let mut params = params(Life { end, ..life });
+        name(&mut params, "cinch".to_owned());
         params.subject_alt_names = names.into_iter().map(san).collect::<Result<_, _>>()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -114,10 +119,13 @@ fn pkcs8(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivatePkcs8KeyDer::from(key.serialize_der()).into()
 }
 
-fn params(common_name: &str, life: Life) -> CertificateParams {
-    let mut params = CertificateParams::default();
+fn name(params: &mut CertificateParams, common_name: String) {
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, common_name);
+}
+
+fn params(life: Life) -> CertificateParams {
+    let mut params = CertificateParams::default();
     params.not_before = OffsetDateTime::from(life.made - SKEW);
     params.not_after = OffsetDateTime::from(life.end);
     params
@@ -138,7 +146,7 @@ fn san(name: &Name) -> Result<SanType, IssueError> {
 /// it is would cut an overlap short.
 pub(crate) fn next_second(now: SystemTime) -> SystemTime {
     let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let whole = std::time::Duration::from_secs(since.as_secs());
-    let up = if whole == since { whole } else { whole + std::time::Duration::from_secs(1) };
+    let whole = Duration::from_secs(since.as_secs());
+    let up = if whole == since { whole } else { whole + Duration::from_secs(1) };
     SystemTime::UNIX_EPOCH + up
 }

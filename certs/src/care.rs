@@ -125,26 +125,20 @@ impl Care {
 
 fn given(loaded: Loaded) -> Result<Outcome, CertsError> {
     let pair = Pair::read(&loaded.files)?;
-    let (trust_bundle, authority_not_after) = match given_authorities(&loaded.files)? {
-        Some((bundle, end)) => (Some(bundle), end),
-        None => (None, None),
-    };
+    let (trust_bundle, authority_not_after) = given_authorities(&loaded.files)?.unzip();
     let active = Active { origin: Origin::Given, pair, authority_not_after, trust_bundle };
     Ok(Outcome { version: loaded.version, active, made: 0, next: None })
 }
 
-/// What clients should trust, written anew: a comment or a key that strayed into the file is not
-/// handed on.
-fn given_authorities(files: &Files) -> Result<Option<(Arc<str>, Option<SystemTime>)>, CertsError> {
+/// What clients should trust, and until when. Written anew: a key that strayed into the file is
+/// not handed on.
+fn given_authorities(files: &Files) -> Result<Option<(Arc<str>, SystemTime)>, CertsError> {
     if files.ca_crt.is_empty() {
         return Ok(None);
     }
     let certificates = pem::certificates(&files.ca_crt).map_err(CertsError::GivenPem)?;
-    let facts: Vec<_> = certificates
-        .iter()
-        .map(Facts::read)
-        .collect::<Result<_, _>>()
-        .map_err(CertsError::GivenAuthority)?;
+    let facts: Result<Vec<_>, _> = certificates.iter().map(Facts::read).collect();
+    let facts = facts.map_err(CertsError::GivenAuthority)?;
     let end = facts.iter().map(|facts| facts.not_after).max();
-    Ok(Some((pem::of_certificates(&certificates).into(), end)))
+    Ok(end.map(|end| (pem::of_certificates(&certificates).into(), end)))
 }

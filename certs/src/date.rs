@@ -9,7 +9,7 @@ pub(crate) struct Date(pub(crate) SystemTime);
 
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = OffsetDateTime::from(self.0).format(&Rfc3339).map_err(|_| fmt::Error)?;
-        f.write_str(&text)
+        let text = OffsetDateTime::from(self.0).format(&Rfc3339);
+        f.write_str(text.as_deref().unwrap_or("beyond the year 9999"))
     }
 }

@@ -72,7 +72,7 @@ pub async fn open(
     let mut store = match source {
         Source::Folder(path) => Store::Folder(Folder::new(path)),
         Source::Secret { client, namespace, name } => {
-            Store::Secret(Secret::new(client, &namespace, name))
+            Store::Secret(Box::new(Secret::new(client, &namespace, name)))
         }
     };
     let loaded = store.load().await?;

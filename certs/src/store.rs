@@ -40,7 +40,7 @@ pub(crate) enum Saved {
 #[derive(Debug)]
 pub(crate) enum Store {
     Folder(Folder),
-    Secret(Secret),
+    Secret(Box<Secret>),
 }
 
 impl Store {
@@ -58,7 +58,7 @@ impl Store {
     ) -> Result<Saved, StoreError> {
         Ok(match self {
             Self::Folder(folder) => folder.save(files, expected).await?,
-            Self::Secret(secret) => secret.save(files, expected).await?,
+            Self::Secret(secret) => secret.save(&files, &expected).await?,
         })
     }
 

@@ -1,12 +1,14 @@
 //! How the files lie in the folder, and how all of them change at once.
 
 use std::{
+    error::Error,
     fs::{self, File, OpenOptions},
     io::{self, ErrorKind, Write as _},
     os::unix::fs::{OpenOptionsExt as _, symlink},
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ring::digest;
 
 use super::FolderError;
@@ -107,13 +109,11 @@ impl Layout {
         let folder = self.path.join(&name);
         fs::create_dir(&folder)
             .map_err(|source| FolderError::MakeFolder { path: folder.clone(), source })?;
-        for (file, content) in files.iter() {
-            let path = folder.join(file);
-            write(&path, content, mode(file))
-                .map_err(|source| FolderError::Write { path, source })?;
+        let written = fill(&folder, files);
+        if written.is_err() {
+            remove(&folder);
         }
-        sync(&folder)?;
-        Ok(name)
+        written.map(|()| name)
     }
 
     fn link_through_data(&self, name: &str) -> Result<(), FolderError> {
@@ -139,11 +139,24 @@ impl Layout {
             let name = PathBuf::from(entry.file_name());
             let ours = name.to_str().is_some_and(|name| name.starts_with(STATE));
             if ours && name != state && Some(&*name) != before {
-                if let Err(error) = fs::remove_dir_all(entry.path()) {
-                    tracing::warn!(path = %entry.path().display(), %error, "cannot remove an old state");
-                }
+                remove(&entry.path());
             }
         }
+    }
+}
+
+fn fill(folder: &Path, files: &Files) -> Result<(), FolderError> {
+    for (file, content) in files.iter() {
+        let path = folder.join(file);
+        write(&path, content, mode(file)).map_err(|source| FolderError::Write { path, source })?;
+    }
+    sync(folder)
+}
+
+fn remove(state: &Path) {
+    if let Err(error) = fs::remove_dir_all(state) {
+        let error = &error as &dyn Error;
+        tracing::warn!(path = %state.display(), error, "cannot remove an old state");
     }
 }
 
@@ -156,7 +169,7 @@ fn version(files: &Files) -> Version {
         context.update(&content.len().to_le_bytes());
         context.update(content);
     }
-    Version(Some(context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()))
+    Version(Some(BASE64_STANDARD.encode(context.finish())))
 }
 
 fn mode(name: &str) -> u32 {
