@@ -1,0 +1,29 @@
+# What can be done here: `make` alone tells.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench fuzz check crds
+
+help: ## Tell what can be done here
+	@sed -n 's/^\([a-z]*\):.* ## /  make \1	/p' Makefile
+
+demo: ## Show a pod before and after its review
+	@tests/prepare rust
+	@tests/demo
+
+test: ## Run all tests, with a real API server where one can be built
+	@tests/prepare rust cluster
+	@tests/all
+
+bench: ## Measure, beside a server that only echoes
+	@tests/prepare rust
+	cargo bench --workspace --bench '*'
+
+fuzz: ## Feed what reads requests with what nobody should send
+	@tests/prepare rust
+	@tests/fuzz/run
+
+check: ## Format, lints, documentation, licences, generated files
+	@tests/prepare rust
+	@tests/check
+
+crds: ## Write charts/cinch/crds from the types in profile/
+	cargo run --quiet --package profile --bin crds
