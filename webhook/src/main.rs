@@ -1,1 +1,43 @@
-fn main() {}
+//! Starts what the command line asks for.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+mod args;
+mod run;
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(flags) => serve(*flags),
+        Command::Explain(flags) => run::explain(&flags),
+    };
+    match done {
+        Ok(code) => code,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            drop(writeln!(std::io::stderr(), "error: {error:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: args::ServeFlags) -> anyhow::Result<ExitCode> {
+    let (serve, kubeconfig) = match flags.meant() {
+        Ok(meant) => meant,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "error: {error:?}"));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = serve.threads {
+        runtime.worker_threads(threads.into());
+    }
+    let runtime = runtime.enable_all().build().context("cannot start threads")?;
+    runtime.block_on(run::serve(serve, kubeconfig))?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,142 @@
+//! Since when the API server has not been heard, by kind.
+//!
+//! A watch that resumes says nothing until something changes, so the responses themselves are looked at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures::future::BoxFuture;
+use http::{Request, Response};
+use tokio::time::Instant;
+use tower::{Layer, Service};
+
+use crate::{source::Health, world::Kind};
+
+/// For each kind, since when its watch is lost.
+#[derive(Debug)]
+pub struct Contact {
+    started: Instant,
+    state: Mutex<BTreeMap<Kind, State>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Never,
+    Good,
+    LostAt(Instant),
+}
+
+impl Default for Contact {
+    fn default() -> Self {
+        let state = Kind::ALL.into_iter().map(|kind| (kind, State::Never)).collect();
+        Self { started: Instant::now(), state: Mutex::new(state) }
+    }
+}
+
+impl Contact {
+    /// A watch has failed.
+    pub(super) fn lost(&self, kind: Kind) {
+        let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state @ State::Good) = states.get_mut(&kind) {
+            *state = State::LostAt(Instant::now());
+        }
+    }
+
+    /// A list or watch was answered.
+    fn heard(&self, path: &str) {
+        let plural = path.rsplit('/').next().unwrap_or_default();
+        let is = |kind: &Kind| {
+            let singular = plural.strip_suffix('s').unwrap_or_default();
+            singular.eq_ignore_ascii_case(kind.as_str())
+        };
+        if let Some(kind) = Kind::ALL.iter().find(|kind| is(kind)) {
+            let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            states.insert(*kind, State::Good);
+        }
+    }
+}
+
+impl Health for Contact {
+    fn ages(&self) -> Vec<(&'static str, u64)> {
+        let states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = |state: &State| match state {
+            State::Good => 0,
+            State::Never => self.started.elapsed().as_secs(),
+            // Lost is lost, also within the first second.
+            State::LostAt(at) => at.elapsed().as_secs().max(1),
+        };
+        states.iter().map(|(kind, state)| (kind.as_str(), age(state))).collect()
+    }
+}
+
+/// Tells a [`Contact`] of every good response.
+#[derive(Clone, Debug)]
+pub struct ContactLayer(pub Arc<Contact>);
+
+impl<S> Layer<S> for ContactLayer {
+    type Service = Heard<S>;
+
+    fn layer(&self, inner: S) -> Heard<S> {
+        Heard { inner, contact: Arc::clone(&self.0) }
+    }
+}
+
+/// A client that tells a [`Contact`].
+#[derive(Clone, Debug)]
+pub struct Heard<S> {
+    inner: S,
+    contact: Arc<Contact>,
+}
+
+impl<S, B, R> Service<Request<B>> for Heard<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let path = request.uri().path().to_owned();
+        let contact = Arc::clone(&self.contact);
+        let response = self.inner.call(request);
+        Box::pin(async move {
+            let response = response.await?;
+            if response.status().is_success() {
+                contact.heard(&path);
+            }
+            Ok(response)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use profile::kinds::ProfileKind;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn age_counts_from_the_loss_until_the_next_answer() {
+        let contact = Contact::default();
+        let age = |kind: &str| contact.ages().into_iter().find(|(k, _)| *k == kind).unwrap().1;
+        contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/seccompprofiles");
+        contact.heard("/api/v1/namespaces");
+        assert_eq!((age("SeccompProfile"), age("Namespace")), (0, 0));
+        contact.lost(Kind::Profile(ProfileKind::SeccompProfile));
+        tokio::time::advance(std::time::Duration::from_secs(7)).await;
+        contact.lost(Kind::Profile(ProfileKind::SeccompProfile));
+        assert_eq!((age("SeccompProfile"), age("Namespace")), (7, 0));
+        assert_eq!(age("ProfileBinding"), 7, "never heard since the start");
+        contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/seccompprofiles");
+        assert_eq!(age("SeccompProfile"), 0);
+    }
+}
