@@ -1,15 +1,17 @@
 //! AppArmorProfile: which files, capabilities and networks a container may use. Pure.
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use rules::{
-    Abstract, AllowedProtocols, CapabilityRules, ExecutableRules, FilesystemRules, MountRule,
-    NetworkRules, PtraceRule, SignalRule, UnixRule,
+    Abstract, AllowedProtocols, CapabilityRules, ExecutableRules, FilesystemRules, MountOperation,
+    MountRule, NetworkRules, PtraceAccess, PtraceRule, SignalAccess, SignalRule, UnixRule,
+    UnixSocketType,
 };
 
 use super::{
+    rule,
     spelling::spelled,
     status::{ProfileState, ProfileStatus},
 };
@@ -28,7 +30,7 @@ spelled! {
 
 /// The AppArmor profile of a container.
 #[derive(
-    CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
+    CustomResource, JsonSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
 )]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
@@ -43,6 +45,7 @@ spelled! {
     printcolumn(name = "Status", type_ = "string", json_path = ".status.status")
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rule::apparmor::source)]
 pub struct AppArmorProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]

@@ -1,11 +1,11 @@
 //! ProfileBinding: which profile the containers of which images get. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::spelling::spelled;
+use super::{label_selector, rule, spelling::spelled};
 
 spelled! {
     /// The kinds of profile that can be bound.
@@ -52,11 +52,12 @@ pub struct ProfileRef {
     /// The kind of the profile: SeccompProfile, SelinuxProfile, AppArmorProfile or RawSelinuxProfile.
     pub kind: ProfileKind,
     /// The name of the profile. Profiles are cluster-wide, so there is no namespace.
+    #[schemars(length(min = 1, max = 253), transform = rule::name::object)]
     pub name: String,
 }
 
 /// Which containers get which profile.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
     version = "v1",
@@ -77,13 +78,23 @@ pub struct ProfileRef {
 pub struct ProfileBindingSpec {
     /// The profile that the containers get.
     pub profile_ref: ProfileRef,
-    /// The image whose containers get the profile.
+    /// The image whose containers get the profile: a reference such as nginx:1.27 or nginx@sha256:... (in full), with
+    /// the defaults of container runtimes (nginx is docker.io/library/nginx:latest). The globs * and ? may stand in
+    /// registry, repository and tag: ghcr.io/acme/*, nginx:1.*, */nginx. A single * is every image that no more special
+    /// binding of the same kind matches.
+    #[schemars(length(max = 1024), transform = rule::image::image)]
     pub image: String,
     /// Only pods with these labels. Default: every pod of the namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "label_selector::schema")]
     pub pod_selector: Option<LabelSelector>,
-    /// Only containers with these names; `*` and `?` are globs. Default: every container.
+    /// Only containers with these names, in which * and ? are globs. Default: every container.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(max = 256),
+        inner(length(min = 1, max = 63)),
+        transform = rule::name::container_globs
+    )]
     pub containers: Option<Vec<String>>,
     /// What happens to a container that already names a profile of this kind: Always (the binding replaces it) or
     /// IfUnset (it keeps its own). Default: Always, and IfUnset where image is *.
@@ -106,8 +117,10 @@ pub struct ProfileBindingSpec {
 pub struct ProfileBindingStatus {
     /// Pods that got the profile from this binding, as namespace/pod: the first 100.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), inner(length(max = 317)))]
     pub active_workloads: Vec<String>,
     /// How many pods got the profile from this binding, all of them counted.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub workload_count: Option<i32>,
 }

@@ -1,6 +1,6 @@
 //! NodeSecurityProfiles: what one node has installed. Pure.
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ spelled! {
 
 /// Nothing: the node alone writes the object, and only its status.
 #[derive(
-    CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
+    CustomResource, JsonSchema, Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize,
 )]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
@@ -67,6 +67,7 @@ pub struct NodeProfile {
     /// The kind of the profile.
     pub kind: ProfileKind,
     /// The name of the profile.
+    #[schemars(length(max = 253))]
     pub name: String,
     /// Pending, Installed or Failed.
     pub state: NodeProfileState,
@@ -75,5 +76,6 @@ pub struct NodeProfile {
     pub observed_generation: Option<i64>,
     /// Why it could not be installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub message: Option<String>,
 }

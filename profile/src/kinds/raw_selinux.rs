@@ -1,12 +1,13 @@
 //! RawSelinuxProfile: the CIL text of a container's policy, as its author wrote it. Pure.
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{selinux::SelinuxProfileStatus, status::ProfileState};
 
 /// The SELinux policy of a container, in CIL.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
     version = "v1",

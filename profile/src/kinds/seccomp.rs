@@ -1,15 +1,16 @@
 //! SeccompProfile: which system calls a container may use. Pure.
 
-use kube::{CustomResource, KubeSchema};
+use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    rule,
     spelling::spelled,
     status::{ProfileState, ProfileStatus},
 };
 
-pub use value::ArgValue;
+pub use value::{ArgValue, BadValue};
 
 mod value;
 
@@ -79,8 +80,9 @@ spelled! {
 }
 
 /// One condition on an argument of a system call.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = rule::seccomp::arg)]
 pub struct Arg {
     /// Which argument, counted from 0: 0 to 5.
     #[schemars(range(min = 0, max = 5))]
@@ -88,35 +90,42 @@ pub struct Arg {
     /// How the argument is compared with value: SCMP_CMP_NE, _LT, _LE, _EQ, _GE, _GT, or _MASKED_EQ (the argument and
     /// value, bit by bit, equal valueTwo).
     pub op: Operator,
-    /// What the argument is compared with; the mask for SCMP_CMP_MASKED_EQ.
+    /// What the argument is compared with; the mask for SCMP_CMP_MASKED_EQ. A 64-bit unsigned value: a number up to
+    /// 9223372036854775807, or a string such as "0xffffffffffffffff" or "18446744073709551615" (a greater number would
+    /// lose its last digits on the way). Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<ArgValue>,
-    /// For SCMP_CMP_MASKED_EQ only: what the masked argument must equal.
+    /// For SCMP_CMP_MASKED_EQ only: what the masked argument must equal. Written as value is. Default: 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value_two: Option<ArgValue>,
 }
 
 /// What happens to some system calls.
-#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Syscall {
-    /// The system calls, by name.
-    #[schemars(length(min = 1, max = 1024), inner(length(min = 1, max = 64)))]
+    /// The system calls, by name, such as openat. One that the node does not know is passed over.
+    #[schemars(
+        length(min = 1, max = 1024),
+        inner(length(min = 1, max = 64), regex(pattern = "^[a-zA-Z0-9_]+$")),
+        extend("x-kubernetes-list-type" = "set")
+    )]
     pub names: Vec<String>,
-    /// What happens to them.
+    /// What happens to them: SCMP_ACT_KILL, _KILL_PROCESS, _KILL_THREAD, _TRAP, _ERRNO, _TRACE, _ALLOW, _LOG, _NOTIFY.
     pub action: Action,
     /// The error number that the caller gets, for SCMP_ACT_ERRNO and SCMP_ACT_TRACE. Default: 1 (EPERM).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 65535))]
     pub errno_ret: Option<u32>,
-    /// Conditions on the arguments: all of them must hold.
+    /// Conditions on the arguments, each on another one: all of them must hold. For one value or another, or for a range,
+    /// write a rule of its own for each condition, with the same names and action.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 6))]
+    #[schemars(length(max = 6), transform = rule::seccomp::args)]
     pub args: Vec<Arg>,
 }
 
 /// The seccomp filter of a container.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
     version = "v1",
@@ -141,23 +150,25 @@ pub struct SeccompProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
-    /// What happens to a system call that no rule names.
+    /// What happens to a system call that no rule names: SCMP_ACT_KILL, _KILL_PROCESS, _KILL_THREAD, _TRAP, _ERRNO,
+    /// _TRACE, _ALLOW, _LOG, _NOTIFY.
     pub default_action: Action,
-    /// The name of another SeccompProfile, or oci:// and an image reference, whose rules come first.
+    /// A profile that this one builds on: the name of another SeccompProfile, or oci:// and an image reference. Up to 15
+    /// can be stacked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 512))]
+    #[schemars(length(min = 1, max = 512), transform = rule::seccomp::base_profile)]
     pub base_profile_name: Option<String>,
-    /// The architectures that the filter serves. Default: that of the node.
+    /// The architectures that the filter serves, such as SCMP_ARCH_X86_64. Default: that of the node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub architectures: Vec<Arch>,
-    /// Flags of the filter.
+    /// Flags of the filter: SECCOMP_FILTER_FLAG_TSYNC, _LOG, _SPEC_ALLOW, _WAIT_KILLABLE_RECV.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub flags: Vec<Flag>,
-    /// The socket of the agent that decides on SCMP_ACT_NOTIFY.
+    /// The socket of the agent that decides on SCMP_ACT_NOTIFY, in /var/run/security-profiles-operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 256))]
+    #[schemars(length(max = 256), transform = rule::seccomp::listener_path)]
     pub listener_path: Option<String>,
     /// Text that is passed to that agent as it stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -177,5 +188,6 @@ pub struct SeccompProfileStatus {
     pub shared: ProfileStatus,
     /// What a pod writes as seccompProfile.localhostProfile to use the profile: operator/<name>.json.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub localhost_profile: Option<String>,
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use kube::CustomResource;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    rule,
     spelling::spelled,
     status::{ProfileState, ProfileStatus},
 };
@@ -42,11 +43,12 @@ pub struct Inherit {
     #[serde(default)]
     pub kind: InheritKind,
     /// The name of the template or profile.
+    #[schemars(length(min = 1, max = 253), transform = rule::selinux::name)]
     pub name: String,
 }
 
 /// The SELinux policy of a container.
-#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[kube(
     group = "security-profiles-operator.x-k8s.io",
     version = "v1",
@@ -70,11 +72,30 @@ pub struct SelinuxProfileSpec {
     pub mode: SelinuxMode,
     /// Templates and profiles whose rules are taken over. Default: the template container of the node.
     #[serde(default = "inherit_container")]
+    #[schemars(length(max = 32))]
     pub inherit: Vec<Inherit>,
     /// The permissions that the container gets: type, then class, then a list of permissions. The type @self is the
     /// container's own process type.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "allow_schema")]
     pub allow: Allow,
+}
+
+fn allow_schema(_: &mut SchemaGenerator) -> Schema {
+    let mut classes = json_schema!({
+        "type": "object", "maxProperties": 128,
+        "additionalProperties": {
+            "type": "array", "maxItems": 64,
+            "items": { "type": "string", "maxLength": 64, "pattern": r"^[a-zA-Z0-9.\-_]+$" },
+        },
+    });
+    rule::selinux::classes(&mut classes);
+    let mut types = json_schema!({
+        "type": "object", "maxProperties": 512,
+        "additionalProperties": classes,
+    });
+    rule::selinux::types(&mut types);
+    types
 }
 
 fn inherit_container() -> Vec<Inherit> {
@@ -89,5 +110,6 @@ pub struct SelinuxProfileStatus {
     pub shared: ProfileStatus,
     /// What a pod writes as seLinuxOptions.type to use the profile: <name>.process.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub usage: Option<String>,
 }

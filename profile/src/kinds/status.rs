@@ -1,8 +1,9 @@
 //! What the four profile kinds have in common: the switch in the spec, and the status. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::spelling::spelled;
 
@@ -57,7 +58,8 @@ pub struct ProfileStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]),
+        transform = bound_conditions
     )]
     pub conditions: Vec<Condition>,
     /// How many nodes should have the profile, have it, and failed to install it.
@@ -66,4 +68,15 @@ pub struct ProfileStatus {
     /// The generation of the profile that this status describes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+}
+
+/// Gives the texts of conditions the bounds that they have in Kubernetes' own kinds.
+fn bound_conditions(schema: &mut Schema) {
+    let bounds = [("type", 316), ("status", 16), ("reason", 1024), ("message", 32768)];
+    for (name, most) in bounds {
+        let text = schema.pointer_mut(&format!("/items/properties/{name}"));
+        if let Some(Value::Object(text)) = text {
+            text.insert("maxLength".to_owned(), most.into());
+        }
+    }
 }

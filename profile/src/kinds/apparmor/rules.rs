@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::spelling::spelled;
+use crate::kinds::{rule, spelling::spelled};
 
 spelled! {
     /// What one process may do to another through ptrace.
@@ -60,15 +60,19 @@ pub struct Abstract {
     pub capability: Option<CapabilityRules>,
     /// Processes that may be traced, or may trace.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
     pub ptrace: Vec<PtraceRule>,
     /// Signals that may be sent and received.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
     pub signal: Vec<SignalRule>,
     /// Mounts that may be made.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
     pub mount: Vec<MountRule>,
     /// Unix sockets that may be used.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 128))]
     pub unix: Vec<UnixRule>,
 }
 
@@ -78,9 +82,19 @@ pub struct Abstract {
 pub struct ExecutableRules {
     /// Programs that may be run, by path; AppArmor's globs are understood.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub allowed_executables: Vec<String>,
     /// Libraries that may be loaded, by path; AppArmor's globs are understood.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub allowed_libraries: Vec<String>,
 }
 
@@ -90,15 +104,35 @@ pub struct ExecutableRules {
 pub struct FilesystemRules {
     /// Paths that may be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub read_only_paths: Vec<String>,
     /// Paths that may be written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub write_only_paths: Vec<String>,
     /// Paths that may be read and written.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub read_write_paths: Vec<String>,
     /// Paths that may be neither read nor written, whatever the other lists say.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        inner(length(min = 1, max = 1024)),
+        transform = rule::apparmor::paths
+    )]
     pub denied_paths: Vec<String>,
 }
 
@@ -132,6 +166,11 @@ pub struct AllowedProtocols {
 pub struct CapabilityRules {
     /// Capabilities, with or without CAP_, in any case: NET_ADMIN, CAP_NET_ADMIN and net_admin are the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 32)),
+        transform = rule::apparmor::capabilities
+    )]
     pub allowed_capabilities: Vec<String>,
 }
 
@@ -140,9 +179,11 @@ pub struct CapabilityRules {
 #[serde(rename_all = "camelCase")]
 pub struct PtraceRule {
     /// What is allowed: Trace, Read, TracedBy, ReadBy.
+    #[schemars(length(min = 1, max = 4))]
     pub access: Vec<PtraceAccess>,
     /// The AppArmor profile of the other process, with globs; @self is this profile. Default: @self.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), transform = rule::apparmor::text)]
     pub peer: Option<String>,
 }
 
@@ -151,12 +192,19 @@ pub struct PtraceRule {
 #[serde(rename_all = "camelCase")]
 pub struct SignalRule {
     /// What is allowed: Send, Receive.
+    #[schemars(length(min = 1, max = 4))]
     pub access: Vec<SignalAccess>,
     /// The signals, by name, such as term or SIGTERM. Default: every signal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        inner(length(min = 1, max = 16)),
+        transform = rule::apparmor::signals
+    )]
     pub signals: Vec<String>,
     /// The AppArmor profile of the other process, with globs; @self is this profile. Default: @self.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), transform = rule::apparmor::text)]
     pub peer: Option<String>,
 }
 
@@ -168,15 +216,23 @@ pub struct MountRule {
     pub operation: MountOperation,
     /// What is mounted, by path. Default: anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), transform = rule::apparmor::path)]
     pub source: Option<String>,
     /// Where it is mounted, by path. Default: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024), transform = rule::apparmor::path)]
     pub target: Option<String>,
     /// The type of the file system, such as tmpfs. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64), transform = rule::apparmor::word)]
     pub fs_type: Option<String>,
     /// Mount options that may be used, such as ro or nosuid. Default: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        inner(length(min = 1, max = 64)),
+        transform = rule::apparmor::words
+    )]
     pub options: Vec<String>,
 }
 
@@ -189,8 +245,10 @@ pub struct UnixRule {
     pub socket_type: Option<UnixSocketType>,
     /// The address, with globs; that of an abstract socket begins with @. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), transform = rule::apparmor::text)]
     pub address: Option<String>,
     /// The AppArmor profile of the other process, with globs; @self is this profile. Default: any.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512), transform = rule::apparmor::text)]
     pub peer: Option<String>,
 }

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::kinds::rule::seccomp::arg_value;
+
 /// A 64-bit unsigned value: a number up to 2^63-1, or a string in decimal or hexadecimal.
 ///
 /// The API server keeps whole numbers exactly up to 2^63-1 only, and would round greater ones.
@@ -26,8 +28,9 @@ impl FromStr for ArgValue {
             Some(hex) => (hex, 16),
             None => (text, 10),
         };
-        // from_str_radix takes a sign.
-        let bare = digits.bytes().all(|b| b.is_ascii_hexdigit());
+        // from_str_radix takes a sign, and any number of leading zeros.
+        let most = if radix == 16 { 16 } else { 20 };
+        let bare = digits.bytes().all(|b| b.is_ascii_hexdigit()) && digits.len() <= most;
         let value = if bare { u64::from_str_radix(digits, radix).ok() } else { None };
         value.map(Self).ok_or_else(|| BadValue(text.to_owned()))
     }
@@ -68,7 +71,9 @@ impl de::Visitor<'_> for ValueVisitor {
     }
 
     fn visit_i64<E: de::Error>(self, value: i64) -> Result<ArgValue, E> {
-        u64::try_from(value).map(ArgValue).map_err(|_| E::custom(BadValue(value.to_string())))
+        u64::try_from(value)
+            .map(ArgValue)
+            .map_err(|_negative| E::custom(BadValue(value.to_string())))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<ArgValue, E> {
@@ -86,6 +91,8 @@ impl JsonSchema for ArgValue {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "x-kubernetes-int-or-string": true })
+        let mut schema = json_schema!({ "x-kubernetes-int-or-string": true, "maxLength": 20 });
+        arg_value(&mut schema);
+        schema
     }
 }
