@@ -92,8 +92,7 @@ impl Keeper {
             self.wait().await;
             while let Err(error) = self.tend().await {
                 self.serving.count_failure();
-                let error_chain = &error as &dyn Error;
-                tracing::warn!(error = error_chain, "certificates not changed, the old ones stay");
+                warn_of_failure(&error);
                 if error.waits_for_a_change() {
                     break;
                 }
@@ -131,6 +130,11 @@ impl Keeper {
         }
         Ok(())
     }
+}
+
+fn warn_of_failure(error: &CertsError) {
+    let error = error as &dyn Error;
+    tracing::warn!(error, "certificates not changed, the old ones stay");
 }
 
 fn warn_of_end(active: &Active) {

@@ -47,7 +47,7 @@ impl Secret {
         Self { api, name, events }
     }
 
-    pub(crate) async fn load(&self) -> Result<Loaded, SecretError> {
+    pub(crate) async fn load(&mut self) -> Result<Loaded, SecretError> {
         let found = self.api.get_opt(&self.name).await;
         let found = found.map_err(|source| SecretError::Read {
             name: self.name.clone(),
@@ -63,7 +63,7 @@ impl Secret {
     }
 
     pub(crate) async fn save(
-        &self,
+        &mut self,
         files: &Files,
         expected: &Version,
     ) -> Result<Saved, SecretError> {
@@ -84,7 +84,7 @@ impl Secret {
         }
     }
 
-    async fn create(&self, secret: v1::Secret) -> Result<Saved, SecretError> {
+    async fn create(&mut self, secret: v1::Secret) -> Result<Saved, SecretError> {
         let secret = v1::Secret { type_: Some("kubernetes.io/tls".into()), ..secret };
         match self.api.create(&PostParams::default(), &secret).await {
             Ok(created) => Ok(Saved::Done(Version(created.resource_version()))),
@@ -96,7 +96,7 @@ impl Secret {
     }
 
     /// A merge, so that labels, owners and foreign keys stay.
-    async fn change(&self, secret: v1::Secret) -> Result<Saved, SecretError> {
+    async fn change(&mut self, secret: v1::Secret) -> Result<Saved, SecretError> {
         let (params, merge) = (PatchParams::default(), Patch::Merge(secret));
         match self.api.patch(&self.name, &params, &merge).await {
             Ok(changed) => Ok(Saved::Done(Version(changed.resource_version()))),

@@ -37,16 +37,16 @@ fn new() -> Authority {
     Authority { id: NEW, life: life(INTRODUCED, CA), signs: true }
 }
 
-fn leaf(issuer: Id, made: Duration) -> Option<Leaf> {
-    Some(Leaf { issuer: Some(issuer), names: names(&["a"]), life: life(made, LEAF) })
+fn leaf(issuer: Id, made: Duration) -> Leaf {
+    Leaf { issuer: Some(issuer), names: names(&["a"]), life: life(made, LEAF) }
 }
 
-fn with(authorities: &[Authority], leaf: Option<Leaf>) -> Current {
-    Current { authorities: authorities.to_vec(), leaf }
+fn with(authorities: &[Authority], leaf: impl Into<Option<Leaf>>) -> Current {
+    Current { authorities: authorities.to_vec(), leaf: leaf.into() }
 }
 
-fn keyless(authority: Authority) -> Authority {
-    Authority { signs: false, ..authority }
+fn keyless() -> Authority {
+    Authority { signs: false, ..old() }
 }
 
 fn issue(issuer: Id) -> Step {
@@ -78,7 +78,7 @@ const RECENT: Duration = Duration::from_hours(24 * 1990);
     Reason::LeafAge, issue(NEW), INTRODUCED + HOUR + DAY * 60
 )]
 #[case::key_of_the_authority_lost(
-    with(&[keyless(old())], leaf(OLD, DAY)), DAY * 2, Reason::NoAuthority, Step::MakeAuthority, DAY * 2
+    with(&[keyless()], leaf(OLD, DAY)), DAY * 2, Reason::NoAuthority, Step::MakeAuthority, DAY * 2
 )]
 #[case::authority_expired(
     with(&[old()], leaf(OLD, RECENT)), DAY * 3001, Reason::Unused, Step::DropAuthority(OLD), DAY * 3000
@@ -132,10 +132,12 @@ fn a_leaf_that_ends_with_its_authority_waits_for_the_next_authority() {
 
 #[test]
 fn introduced_late_the_new_authority_takes_over_before_the_old_one_ends() {
-    let late = Authority { life: life(CA - HOUR, CA), ..new() };
-    let current = with(&[old(), late], leaf(OLD, CA - DAY));
-    let next = next(&current, &names(&["a"]), &Lifetimes::default(), at(CA - HOUR));
-    assert_eq!((next.at, next.step), (at(CA - HOUR / 2), issue(NEW)));
+    let day = DAY * 2999;
+    let late = Authority { life: life(day, CA), ..new() };
+    let current = with(&[old(), late], leaf(OLD, day));
+    let lifetimes = Lifetimes { overlap: DAY * 7, ..Lifetimes::default() };
+    let next = next(&current, &names(&["a"]), &lifetimes, at(day));
+    assert_eq!((next.at, next.step), (at(day + HOUR * 12), issue(NEW)));
 }
 
 /// What was there from a moment on.
