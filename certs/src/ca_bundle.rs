@@ -37,6 +37,7 @@ enum CaBundleError {
 /// Keeps `webhooks[*].clientConfig.caBundle` of one `MutatingWebhookConfiguration` equal to
 /// [`Serving::trust_bundle`], for ever. Nothing is written while that is not known.
 ///
+/// Takes the rights to `get`, `list`, `watch` and `patch` that one object.
 /// Failures are counted in the status of `serving`. May be dropped at any point.
 pub async fn keep(client: Client, configuration: String, serving: Serving) -> Infallible {
     let bundle = CaBundle { client, name: configuration, serving };
@@ -163,4 +164,45 @@ fn patch(configuration: &Configuration, bundle: &str) -> Patch {
         [PatchOperation::Test(named), PatchOperation::Add(set)]
     });
     Patch(operations.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::admissionregistration::v1::{
+        MutatingWebhook as Webhook, WebhookClientConfig as ClientConfig,
+    };
+    use rstest::rstest;
+    use rustls::pki_types::CertificateDer;
+
+    use super::*;
+
+    fn bundle(certificates: &[u8]) -> String {
+        let all: Vec<_> =
+            certificates.iter().map(|byte| CertificateDer::from(vec![*byte])).collect();
+        pem::of_certificates(&all)
+    }
+
+    #[rstest]
+    #[case::no_webhooks(&[], Fit::Right)]
+    #[case::equal(&[Some("1 2")], Fit::Right)]
+    #[case::in_another_order(&[Some("2 1")], Fit::Right)]
+    #[case::one_too_many(&[Some("1 2 3")], Fit::Surplus)]
+    #[case::one_missing(&[Some("1")], Fit::Lacking)]
+    #[case::none(&[None], Fit::Lacking)]
+    #[case::the_worst_counts(&[Some("1 2"), Some("1 2 3"), Some("2 3")], Fit::Lacking)]
+    #[case::good_and_too_many(&[Some("1 2"), Some("1 2 3")], Fit::Surplus)]
+    fn fits(#[case] there: &[Option<&str>], #[case] expected: Fit) {
+        let certificates = |text: &str| {
+            let all: Vec<u8> = text.split(' ').map(|number| number.parse().unwrap()).collect();
+            ByteString(bundle(&all).into())
+        };
+        let webhook = |there: Option<&str>| {
+            let client_config =
+                ClientConfig { ca_bundle: there.map(certificates), ..ClientConfig::default() };
+            Webhook { client_config, ..Webhook::default() }
+        };
+        let webhooks = Some(there.iter().copied().map(webhook).collect());
+        let configuration = Configuration { webhooks, ..Configuration::default() };
+        assert_eq!(fit(&configuration, &bundle(&[1, 2])), expected);
+    }
 }

@@ -67,7 +67,7 @@ pub(crate) struct Outcome {
 
 impl Care {
     pub(crate) fn new(names: BTreeSet<Name>, lifetimes: Lifetimes) -> Self {
-        Self { origin: Origin::Own, names, lifetimes }
+        Self { origin: Origin::Own, names, lifetimes: lifetimes.within_reason() }
     }
 
     pub(crate) async fn look(
@@ -115,6 +115,10 @@ impl Care {
         let pair = material.pair.clone().ok_or(IssueError::NoKey)?;
         let active = Active {
             origin: Origin::Own,
+            root: material
+                .issuer(&pair)
+                .and_then(|issuer| issuer.key.clone())
+                .unwrap_or_else(|| Arc::clone(&pair.key)),
             pair,
             authority_not_after: authorities.map(|a| a.facts.not_after).max(),
             trust_bundle: Some(material.trust_bundle().into()),
@@ -126,7 +130,8 @@ impl Care {
 fn given(loaded: Loaded) -> Result<Outcome, CertsError> {
     let pair = Pair::read(&loaded.files)?;
     let (trust_bundle, authority_not_after) = given_authorities(&loaded.files)?.unzip();
-    let active = Active { origin: Origin::Given, pair, authority_not_after, trust_bundle };
+    let root = Arc::clone(&pair.key);
+    let active = Active { origin: Origin::Given, pair, root, authority_not_after, trust_bundle };
     Ok(Outcome { version: loaded.version, active, made: 0, next: None })
 }
 

@@ -58,7 +58,10 @@ impl Folder {
         files: Files,
         expected: Version,
     ) -> Result<Saved, FolderError> {
-        self.blocking(move |layout| layout.save(&files, &expected)).await
+        let saved = self.blocking(move |layout| layout.save(&files, &expected)).await;
+        // The folder may have been made just now.
+        self.watch.start();
+        saved
     }
 
     /// Returns when something in the folder has changed.

@@ -35,7 +35,7 @@ const RETRY: Range<Duration> = Duration::from_millis(500)..Duration::from_mins(1
 pub enum Source {
     /// A folder with `ca.crt`, `tls.crt`, `tls.key`: ours, with `ca.key`, or a mounted Secret.
     Folder(PathBuf),
-    /// A Secret that all replicas share.
+    /// A Secret that all replicas share: to `get`, `list`, `watch`, `create` and `patch`.
     Secret { client: Client, namespace: String, name: String },
 }
 

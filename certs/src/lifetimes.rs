@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 const DAY: Duration = Duration::from_hours(24);
 
+const SHORTEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_hours(24 * 365 * 100);
+
 /// How far in the past a certificate starts, so that a client whose clock is behind accepts it.
 pub(crate) const SKEW: Duration = Duration::from_mins(5);
 
@@ -26,8 +29,14 @@ impl Default for Lifetimes {
 impl Lifetimes {
     /// The overlap in effect. A change of authority needs two overlaps in the last third of the
     /// old one's life, so one may be no more than an eighth of it.
-    pub fn overlap(&self) -> Duration {
+    pub(crate) fn overlap(&self) -> Duration {
         self.overlap.min(self.authority / 8)
+    }
+
+    /// Neither so short that nothing but renewing is done, nor beyond the dates there are.
+    pub(crate) fn within_reason(self) -> Self {
+        let within = |life: Duration| life.clamp(SHORTEST, LONGEST);
+        Self { authority: within(self.authority), leaf: within(self.leaf), overlap: self.overlap }
     }
 }
 
@@ -52,6 +61,13 @@ impl Life {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lives_that_would_break_the_calendar_are_cut() {
+        let endless = Lifetimes { authority: Duration::MAX, leaf: Duration::ZERO, overlap: DAY };
+        let cut = Lifetimes { authority: LONGEST, leaf: SHORTEST, overlap: DAY };
+        assert_eq!(endless.within_reason(), cut);
+    }
 
     #[test]
     fn overlap_is_scaled_to_a_short_authority() {

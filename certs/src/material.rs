@@ -11,7 +11,7 @@ use crate::{
     name::Name,
     pair::{Pair, PairError},
     pem::{self, PemError},
-    plan::{self, Due, Id, Reason, Step},
+    plan::{self, Due, Reason, Step},
     x509::X509Error,
 };
 
@@ -128,16 +128,15 @@ impl Material {
         plan::Current {
             authorities: authorities.collect(),
             leaf: self.pair.as_ref().map(|pair| plan::Leaf {
-                issuer: self.issuer(pair),
+                issuer: self.issuer(pair).map(|issuer| issuer.id),
                 names: pair.facts.names.clone(),
                 life: pair.facts.life(),
             }),
         }
     }
 
-    fn issuer(&self, pair: &Pair) -> Option<Id> {
-        let issuer = self.authorities.iter().find(|a| pair.facts.issued_by(&a.facts))?;
-        Some(issuer.id)
+    pub(crate) fn issuer(&self, pair: &Pair) -> Option<&Authority> {
+        self.authorities.iter().find(|authority| pair.facts.issued_by(&authority.facts))
     }
 }
 
@@ -161,4 +160,62 @@ fn authorities(files: &Files) -> Result<Vec<Authority>, MaterialError> {
 
 fn fits(key: &PrivateKeyDer<'_>, authority: &Authority) -> bool {
     authority::public_key(key).is_some_and(|public| public == authority.facts.public_key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::{
+        RootCertStore,
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
+        crypto::ring,
+        pki_types::{ServerName, UnixTime},
+    };
+
+    use super::*;
+    use crate::lifetimes::SKEW;
+
+    fn accepts(bundle: &Material, served: &Material, name: &str, now: SystemTime) -> bool {
+        let mut roots = RootCertStore::empty();
+        for authority in &bundle.authorities {
+            roots.add(authority.certificate.clone()).unwrap();
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let leaf = served.pair.as_ref().unwrap().certificate();
+        let name = ServerName::try_from(name).unwrap();
+        let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap());
+        verifier.build().unwrap().verify_server_cert(leaf, &[], &name, &[], now).is_ok()
+    }
+
+    /// What [`crate::plan`] shows with plain values, here with certificates and webpki's eyes.
+    #[test]
+    fn for_a_human_life_every_client_accepts_every_leaf_through_a_store_and_back() {
+        let wanted = ["localhost", "::1"].iter().map(|name| name.parse().unwrap()).collect();
+        let lifetimes = Lifetimes { leaf: Duration::from_hours(24 * 300), ..Lifetimes::default() };
+        let start = SystemTime::UNIX_EPOCH + Duration::from_hours(24 * 365 * 50);
+        let (mut now, mut material) = (start, Material::default());
+        let (mut before, mut reasons) = (None::<Material>, Vec::new());
+        while now < start + Duration::from_hours(24 * 365 * 30) {
+            let advanced = material.advance(&wanted, &lifetimes, now).unwrap();
+            reasons.extend(advanced.done);
+            let (read, broken) = Material::read(&material.files()).unwrap();
+            assert!(broken.is_none());
+            assert_eq!(read.current(), material.current());
+            // The next change is a moment away: a client that missed the last one is still good.
+            let until = advanced.next.at;
+            for name in ["localhost", "::1"] {
+                for client in before.iter().chain([&read]) {
+                    assert!(accepts(client, &read, name, now - SKEW + Duration::from_secs(1)));
+                    assert!(accepts(client, &read, name, until));
+                }
+            }
+            assert!(!accepts(&read, &read, "other", now));
+            (before, material, now) = (Some(read.clone()), read, until);
+        }
+        let authorities = reasons.iter().filter(|reason| **reason == Reason::AuthorityAge).count();
+        assert_eq!(authorities, 4);
+        assert_eq!(reasons.iter().filter(|reason| **reason == Reason::Unused).count(), 4);
+    }
 }

@@ -57,6 +57,11 @@ impl Pair {
         certified.keys_match().ok().ok_or(PairError::Mismatch)?;
         Ok(Self { chain, key: Arc::new(key), facts, certified: Arc::new(certified) })
     }
+
+    /// The server's own certificate.
+    pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
+        self.chain.first().expect("there is no pair without one")
+    }
 }
 
 impl fmt::Debug for Pair {

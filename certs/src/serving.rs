@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use ring::hkdf;
 use rustls::{
-    pki_types::PrivateKeyDer,
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
@@ -46,6 +46,8 @@ pub struct Status {
 pub(crate) struct Active {
     pub(crate) origin: Origin,
     pub(crate) pair: Pair,
+    /// What secrets are derived from.
+    pub(crate) root: Arc<PrivateKeyDer<'static>>,
     pub(crate) authority_not_after: Option<SystemTime>,
     pub(crate) trust_bundle: Option<Arc<str>>,
 }
@@ -94,9 +96,17 @@ impl Serving {
         self.status.subscribe()
     }
 
-    /// A secret for one purpose, equal in all replicas that share the pair, new with each pair.
+    /// The certificate in use, as DER.
+    pub fn certificate(&self) -> CertificateDer<'static> {
+        self.resolver.0.load().pair.certificate().clone()
+    }
+
+    /// A secret for one purpose, equal in all replicas that share the certificates.
+    ///
+    /// With certificates made here it lasts as long as the authority, so that what was sealed with
+    /// it outlives the renewal of a leaf. With a given pair it is new with each new key.
     pub fn derive_key(&self, purpose: &str) -> [u8; 32] {
-        derive_key(&self.resolver.0.load().pair.key, purpose)
+        derive_key(&self.resolver.0.load().root, purpose)
     }
 
     /// Takes `active` into use. Says whether that was a change.
@@ -126,10 +136,11 @@ impl Serving {
 
 impl PartialEq for Active {
     fn eq(&self, other: &Self) -> bool {
-        let Self { origin, pair, authority_not_after: _, trust_bundle } = self;
+        let Self { origin, pair, root, authority_not_after: _, trust_bundle } = self;
         *origin == other.origin
             && pair.chain == other.pair.chain
             && pair.key == other.pair.key
+            && *root == other.root
             && *trust_bundle == other.trust_bundle
     }
 }

@@ -30,9 +30,7 @@ impl Watch {
     }
 
     pub(super) async fn changed(&mut self) {
-        if self.watcher.is_none() {
-            self.start();
-        }
+        self.start();
         if self.watcher.is_none() {
             sleep(POLL).await;
             return;
@@ -41,7 +39,11 @@ impl Watch {
         sleep(SETTLE).await;
     }
 
-    fn start(&mut self) {
+    /// Starts to watch, unless it does already.
+    pub(super) fn start(&mut self) {
+        if self.watcher.is_some() {
+            return;
+        }
         let changed = Arc::clone(&self.changed);
         let tell = move |event: notify::Result<Event>| {
             if event.as_ref().map_or(true, is_change) {

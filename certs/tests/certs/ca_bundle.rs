@@ -40,6 +40,11 @@ fn keep(api: &Api, serving: &Serving) -> JoinHandle<std::convert::Infallible> {
     tokio::spawn(ca_bundle::keep(api.client(), "cinch-webhook".to_owned(), serving.clone()))
 }
 
+fn base64(text: &str) -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_STANDARD.encode(text)
+}
+
 fn bundles(api: &Api) -> Vec<String> {
     use base64::Engine as _;
     let configuration = api.get(PATH).unwrap_or_default();
@@ -123,6 +128,24 @@ async fn a_list_changed_between_look_and_write_is_not_written_by_index() {
     let keeping = keep(&api, &serving);
     set(&api, 3, &serving.trust_bundle().unwrap()).await;
     assert_eq!(api.writes()[0], (Method::PATCH, StatusCode::UNPROCESSABLE_ENTITY));
+    keeping.abort();
+}
+
+#[tokio::test]
+async fn a_surplus_is_left_for_a_while_and_then_taken_away() {
+    let (folder, api) = (tempdir().unwrap(), Api::default());
+    let (serving, _keeper) = opened(&folder).await;
+    let bundle = serving.trust_bundle().unwrap();
+    let mut more = configuration(&["a"]);
+    more["webhooks"][0]["clientConfig"]["caBundle"] =
+        json!(base64(&format!("{bundle}{}", Pair::new().ca_crt)));
+    api.put(PATH, more);
+    tokio::time::pause();
+    let keeping = keep(&api, &serving);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(api.writes(), []);
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(bundles(&api), [&*bundle]);
     keeping.abort();
 }
 
