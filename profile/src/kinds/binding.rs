@@ -85,7 +85,7 @@ pub struct ProfileBindingSpec {
     #[schemars(length(max = 1024), transform = rule::image::image)]
     pub image: String,
     /// Only pods with these labels. Default: every pod of the namespace.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "label_selector::schema")]
     pub pod_selector: Option<LabelSelector>,
     /// Only containers with these names, in which * and ? are globs. Default: every container.

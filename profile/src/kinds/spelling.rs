@@ -151,3 +151,52 @@ macro_rules! spelled {
     };
 }
 pub(crate) use spelled;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use crate::kinds::{MergeStrategy, Recorder, RecordingKind, Spelled, seccomp::Action};
+
+    fn any_case(text: &str, upper: &[bool]) -> String {
+        let cased = text.chars().zip(upper.iter().cycle());
+        cased
+            .map(|(c, up)| if *up { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() })
+            .collect()
+    }
+
+    fn reads_any_case_and_writes_the_canonical<T>(upper: &[bool]) -> Result<(), TestCaseError>
+    where
+        T: Spelled + serde::Serialize + serde::de::DeserializeOwned + std::fmt::Debug + PartialEq,
+    {
+        for value in T::ALL {
+            let written = serde_json::Value::from(any_case(value.as_str(), upper));
+            let read: T = serde_json::from_value(written).unwrap();
+            prop_assert_eq!(&read, value);
+            prop_assert_eq!(serde_json::to_value(read).unwrap(), value.as_str());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn every_case_is_read_and_the_canonical_one_written(upper in prop::collection::vec(any::<bool>(), 1..20)) {
+            reads_any_case_and_writes_the_canonical::<Recorder>(&upper)?;
+            reads_any_case_and_writes_the_canonical::<MergeStrategy>(&upper)?;
+            reads_any_case_and_writes_the_canonical::<RecordingKind>(&upper)?;
+            reads_any_case_and_writes_the_canonical::<Action>(&upper)?;
+        }
+    }
+
+    #[test]
+    fn the_schema_lists_both_spellings() {
+        assert_eq!(Recorder::SPELLINGS, ["Bpf", "Logs", "bpf", "logs"]);
+        assert_eq!(MergeStrategy::SPELLINGS, ["None", "Containers", "none", "containers"]);
+    }
+
+    #[test]
+    fn an_unknown_spelling_names_those_that_there_are() {
+        let error = serde_json::from_str::<Recorder>("\"ebpf\"").unwrap_err().to_string();
+        assert_eq!(error, "unknown value \"ebpf\": write one of Bpf, Logs at line 1 column 6");
+    }
+}

@@ -145,7 +145,7 @@ impl Bounds {
     fn check(&self, value: &Value, report: &mut impl FnMut(String)) {
         let mut within = |what: &str, size: usize, (least, most): (usize, usize)| {
             if size < least {
-                report(format!("must have at least {least} {what}"));
+                report(format!("must have {least} or more {what}"));
             } else if size > most {
                 report(format!("must have at most {most} {what}, but has {size}"));
             }

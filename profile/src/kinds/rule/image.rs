@@ -67,3 +67,6 @@ fn digest() -> String {
         matches(&format!("(?s)^[^@]*@({other})$")),
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,8 +11,8 @@ groups! {
     /// of *every* condition then, so that any one suffices: whichever was meant, the filter would be another one.
     args(attach) = vec![Rule::new(
         "self.all(a, self.exists_one(b, b.index == a.index))",
-        "two conditions on the same argument contradict each other: they cannot both hold, or runtimes let any one of \
-         the rule's conditions suffice; write a rule of its own for each, with the same names and action",
+        "two conditions of one rule contradict each other: they are on the same argument, and runtimes let either suffice \
+         then; write a rule for each, with the same names and action",
         |value| {
             let mut seen = BTreeSet::new();
             value.as_array().into_iter().flatten().all(|arg| seen.insert(arg["index"].as_u64()))
@@ -21,8 +21,7 @@ groups! {
     /// One condition.
     arg(attach) = vec![Rule::new(
         "!has(self.valueTwo) || self.op == 'SCMP_CMP_MASKED_EQ' || string(self.valueTwo) == '0'",
-        "valueTwo is for op SCMP_CMP_MASKED_EQ alone, which holds when the argument AND value equals valueTwo: leave it \
-         out, or write two rules",
+        "valueTwo is for op SCMP_CMP_MASKED_EQ alone, which compares (argument AND value) with it: leave it out",
         |value| {
             value.get("valueTwo").is_none_or(|two| two == 0) || value["op"] == "SCMP_CMP_MASKED_EQ"
         },

@@ -96,3 +96,52 @@ impl JsonSchema for ArgValue {
         schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("12", 12)]
+    #[case("\"12\"", 12)]
+    #[case("\"0xff\"", 255)]
+    #[case("\"0XFFFFFFFFFFFFFFFF\"", u64::MAX)]
+    #[case("\"18446744073709551615\"", u64::MAX)]
+    #[case("18446744073709551615", u64::MAX)]
+    fn reads_numbers_and_strings(#[case] json: &str, #[case] value: u64) {
+        assert_eq!(serde_json::from_str::<ArgValue>(json).unwrap(), ArgValue(value));
+    }
+
+    #[rstest]
+    #[case("-1")]
+    #[case("1.5")]
+    #[case("18446744073709551616")]
+    #[case("\"18446744073709551616\"")]
+    #[case("\"0x1ffffffffffffffff\"")]
+    #[case("\"+1\"")]
+    #[case("\"0x\"")]
+    #[case("\"ff\"")]
+    #[case("\"\"")]
+    #[case("true")]
+    fn refuses_what_is_no_64_bit_value(#[case] json: &str) {
+        assert!(serde_json::from_str::<ArgValue>(json).is_err());
+    }
+
+    #[test]
+    fn a_value_that_json_would_round_is_written_as_a_string() {
+        let most = i64::MAX.unsigned_abs();
+        assert_eq!(serde_json::to_string(&ArgValue(most)).unwrap(), "9223372036854775807");
+        assert_eq!(serde_json::to_string(&ArgValue(most + 1)).unwrap(), "\"9223372036854775808\"");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read_back(value in any::<u64>()) {
+            let json = serde_json::to_string(&ArgValue(value)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<ArgValue>(&json).unwrap(), ArgValue(value));
+        }
+    }
+}
