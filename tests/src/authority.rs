@@ -79,6 +79,7 @@ impl Authority {
 
 impl Identity {
     /// The same identity, which asks at another address.
+    #[must_use]
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
     }

@@ -16,6 +16,7 @@ use crate::{
     audit::{self, Audit},
     authority::{Authority, Identity, Pair},
     daemon::{Daemon, free_port},
+    namespace::unique,
     object,
     programs::{Programs, repository},
     until::until,
@@ -51,7 +52,7 @@ impl Cluster {
             }
         };
         if let Some(program) = &programs.controller_manager {
-            cluster.controller_manager = Some(cluster.start_controller_manager(program).await?);
+            cluster.controller_manager = Some(cluster.start_controller_manager(program)?);
         }
         cluster.apply_crds().await?;
         Ok(cluster)
@@ -105,6 +106,13 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// A new folder in it.
+    pub fn new_folder(&self) -> Result<PathBuf> {
+        let path = self.folder().join(format!("part-{}", unique()));
+        fs::create_dir(&path)?;
+        Ok(path)
+    }
+
     pub fn has_controller_manager(&self) -> bool {
         self.controller_manager.is_some()
     }
@@ -132,7 +140,7 @@ impl Cluster {
         Ok(())
     }
 
-    async fn start_controller_manager(&self, program: &Path) -> Result<Daemon> {
+    fn start_controller_manager(&self, program: &Path) -> Result<Daemon> {
         let folder = self.folder();
         let identity = self.identity("system:kube-controller-manager", &[])?;
         let kubeconfig = self.kubeconfig("kube-controller-manager", &identity)?;

@@ -39,10 +39,9 @@ pub struct Namespace {
 impl Namespace {
     /// Makes a namespace with these labels, and the service account that pods run as.
     pub async fn new(asker: &Asker, labels: &[(&str, &str)]) -> Result<Self> {
-        let name = format!("test-{}", unique());
         let labels: Value =
             labels.iter().map(|(key, value)| (key.to_string(), json!(value))).collect();
-        let namespace = Self { name, labels, asker: asker.clone() };
+        let namespace = Self { name: format!("test-{}", unique()), labels, asker: asker.clone() };
         namespace
             .create_object(&json!({
                 "apiVersion": "v1",
@@ -51,15 +50,29 @@ impl Namespace {
             }))
             .await?
             .granted()?;
-        namespace
-            .create_object(&json!({
-                "apiVersion": "v1",
-                "kind": "ServiceAccount",
-                "metadata": { "name": "default" },
-            }))
-            .await?
-            .granted()?;
+        namespace.add_service_account().await?;
         Ok(namespace)
+    }
+
+    /// One that the API server makes itself, with these labels added.
+    pub async fn adopt(asker: &Asker, name: &str, labels: &[(&str, &str)]) -> Result<Self> {
+        let labels = labels.iter().map(|(key, value)| (key.to_string(), json!(value)));
+        let namespace =
+            Self { name: name.to_owned(), labels: labels.collect(), asker: asker.clone() };
+        namespace.add_service_account().await?;
+        let patch = json!({ "metadata": { "labels": namespace.labels } });
+        let at = format!("/api/v1/namespaces/{name}");
+        asker.ask("PATCH", &at, Some(&patch)).await?.granted()?;
+        Ok(namespace)
+    }
+
+    /// No controller of ours makes it, and without it no pod is admitted.
+    async fn add_service_account(&self) -> Result<()> {
+        let account = json!({
+            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "default" },
+        });
+        self.create_object(&account).await?.granted()?;
+        Ok(())
     }
 
     /// Whether the webhook is switched on by this label, as the namespace was made.
@@ -70,8 +83,8 @@ impl Namespace {
     /// Changes labels; `None` takes one away.
     pub async fn label(&self, label: &str, value: Option<&str>) -> Result<()> {
         let patch = json!({ "metadata": { "labels": { label: value } } });
-        let path = format!("/api/v1/namespaces/{}", self.name);
-        self.asker.ask("PATCH", &path, Some(&patch)).await?.granted()?;
+        let at = format!("/api/v1/namespaces/{}", self.name);
+        self.asker.ask("PATCH", &at, Some(&patch)).await?.granted()?;
         Ok(())
     }
 
@@ -93,14 +106,14 @@ impl Namespace {
 
     /// Creates an object, and returns the answer as it is.
     pub async fn create_object(&self, object: &Value) -> Result<Answer> {
-        let path = object::collection(object, &self.name)?;
-        self.asker.ask("POST", &path, Some(object)).await
+        let at = object::collection(object, &self.name)?;
+        self.asker.ask("POST", &at, Some(object)).await
     }
 
     /// Has the API server do all but keep the object.
     pub async fn dry_run(&self, object: &Value) -> Result<Answer> {
-        let path = object::collection(object, &self.name)?;
-        self.asker.ask("POST", &format!("{path}?dryRun=All"), Some(object)).await
+        let at = object::collection(object, &self.name)?;
+        self.asker.ask("POST", &format!("{at}?dryRun=All"), Some(object)).await
     }
 
     /// Reads an object of which version, kind and name are known.
@@ -115,8 +128,8 @@ impl Namespace {
 
     /// All objects of a kind.
     pub async fn list(&self, api_version: &str, kind: &str) -> Result<Vec<Value>> {
-        let path = object::collection(&named(api_version, kind, ""), &self.name)?;
-        let list = self.asker.ask("GET", &path, None).await?.granted()?;
+        let at = object::collection(&named(api_version, kind, ""), &self.name)?;
+        let list = self.asker.ask("GET", &at, None).await?.granted()?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
@@ -128,22 +141,36 @@ impl Namespace {
         name: &str,
         patch: &Value,
     ) -> Result<Answer> {
-        let path = object::location(&named(api_version, kind, name), &self.name)?;
-        self.asker.ask("PATCH", &path, Some(patch)).await
+        let at = object::location(&named(api_version, kind, name), &self.name)?;
+        self.asker.ask("PATCH", &at, Some(patch)).await
+    }
+
+    /// Writes the status of an object, as its controller would.
+    pub async fn set_status(
+        &self,
+        api_version: &str,
+        kind: &str,
+        name: &str,
+        status: &Value,
+    ) -> Result<()> {
+        let at = object::location(&named(api_version, kind, name), &self.name)?;
+        let patch = json!({ "status": status });
+        self.asker.ask("PATCH", &format!("{at}/status"), Some(&patch)).await?.granted()?;
+        Ok(())
     }
 
     /// Adds ephemeral containers to a pod, as `kubectl debug` does.
     pub async fn debug(&self, pod: &str, containers: &Value) -> Result<Answer> {
-        let path = format!("/api/v1/namespaces/{}/pods/{pod}", self.name);
+        let at = format!("/api/v1/namespaces/{}/pods/{pod}", self.name);
         let patch = json!({ "spec": { "ephemeralContainers": containers } });
-        self.asker.ask("PATCH", &format!("{path}/ephemeralcontainers"), Some(&patch)).await
+        self.asker.ask("PATCH", &format!("{at}/ephemeralcontainers"), Some(&patch)).await
     }
 
     /// Deletes an object and waits until it is gone.
     pub async fn delete(&self, api_version: &str, kind: &str, name: &str) -> Result<()> {
         let object = named(api_version, kind, name);
-        let path = format!("{}?gracePeriodSeconds=0", object::location(&object, &self.name)?);
-        self.asker.ask("DELETE", &path, None).await?.granted()?;
+        let at = format!("{}?gracePeriodSeconds=0", object::location(&object, &self.name)?);
+        self.asker.ask("DELETE", &at, None).await?.granted()?;
         until(&format!("{kind} {name} is gone"), LIMIT, async || {
             Ok(self.get(api_version, kind, name).await?.is_none().then_some(()))
         })

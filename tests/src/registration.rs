@@ -25,13 +25,13 @@ pub enum Scope<'a> {
     Only(&'a str),
 }
 
-/// A MutatingWebhookConfiguration to be.
+/// A `MutatingWebhookConfiguration` to be.
 #[derive(Debug, Clone, Copy)]
 pub struct Registration<'a> {
     pub fixture: &'a str,
     pub name: &'a str,
     pub address: SocketAddr,
-    /// All authorities of all replicas behind the address, as PEM.
+    /// The authority of the replicas behind the address, as PEM.
     pub ca: &'a str,
     pub failure_policy: &'a str,
     pub scope: Scope<'a>,

@@ -1,4 +1,4 @@
-//! An AdmissionReview as the API server sends it, and what came back.
+//! An `AdmissionReview` as the API server sends it, and what came back.
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};

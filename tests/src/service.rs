@@ -26,8 +26,11 @@ const LIMIT: Duration = Duration::from_secs(20);
 pub struct Service {
     pub address: SocketAddr,
     endpoints: Endpoints,
+    connections: Connections,
     tasks: [AbortHandle; 2],
 }
+
+type Connections = Arc<Mutex<JoinSet<()>>>;
 
 #[derive(Debug)]
 struct Endpoint {
@@ -45,9 +48,11 @@ impl Service {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let endpoints = Endpoints::default();
-        let accept = tokio::spawn(accept(listener, endpoints.clone())).abort_handle();
+        let connections = Connections::default();
+        let accept = tokio::spawn(accept(listener, endpoints.clone(), Arc::clone(&connections)));
+        let accept = accept.abort_handle();
         let probe = tokio::spawn(probe(endpoints.clone())).abort_handle();
-        Ok(Self { address, endpoints, tasks: [accept, probe] })
+        Ok(Self { address, endpoints, connections, tasks: [accept, probe] })
     }
 
     /// Lets a replica take part, and waits until it does.
@@ -61,9 +66,23 @@ impl Service {
         .await
     }
 
+    /// Waits until new connections go elsewhere.
+    pub async fn until_left_out(&self, webhook: &Webhook) -> Result<()> {
+        until("the Service sends to others only", LIMIT, async || {
+            Ok((!self.endpoints.ready().contains(&webhook.reviews)).then_some(()))
+        })
+        .await
+    }
+
     /// Forwards to an address whatever its state.
     pub fn add_address(&self, target: SocketAddr) {
         self.endpoints.with(|all| all.push(Endpoint { target, admin: None, ready: true }));
+    }
+
+    /// Breaks all connections, and lets no new one through until an address is added.
+    pub fn cut(&self) {
+        self.endpoints.with(Vec::clear);
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
     /// Forgets a replica or address.
@@ -95,11 +114,10 @@ impl Endpoints {
     }
 }
 
-async fn accept(listener: TcpListener, endpoints: Endpoints) {
-    // Aborts all connections when the Service goes.
-    let mut connections = JoinSet::new();
+async fn accept(listener: TcpListener, endpoints: Endpoints, connections: Connections) {
     while let Ok((client, _)) = listener.accept().await {
         let target = endpoints.next();
+        let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
         connections.spawn(async move {
             // A connection that cannot be forwarded is closed, which is what the client sees.
             drop(forward(client, target).await);

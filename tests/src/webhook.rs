@@ -46,14 +46,14 @@ pub struct Webhook {
 
 impl Webhook {
     /// Starts a replica and waits until it is ready.
+    ///
+    /// Replicas with the same `folder` share their certificates, as they do in a cluster.
     pub async fn start(folder: &Path, source: Source<'_>) -> Result<Self> {
         Self::start_with(folder, source, &[]).await
     }
 
-    /// The same with more flags. Certificates and logs go into a new folder in `folder`.
+    /// The same with more flags.
     pub async fn start_with(folder: &Path, source: Source<'_>, more: &[&str]) -> Result<Self> {
-        let folder = folder.join(format!("webhook-{}", unique()));
-        fs::create_dir(&folder)?;
         let mut flags = vec!["--certs".into(), folder.join("certs").into_os_string()];
         flags.extend(match source {
             Source::Cluster(kubeconfig) => ["--kubeconfig".into(), kubeconfig.into()],
@@ -61,8 +61,8 @@ impl Webhook {
         });
         flags.extend(more.iter().map(OsString::from));
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (daemon, reviews, admin) = serve(&folder, &flags, any, any).await?;
-        let mut webhook = Self { daemon, flags, folder, reviews, admin };
+        let (daemon, reviews, admin) = serve(folder, &flags, any, any).await?;
+        let mut webhook = Self { daemon, flags, folder: folder.to_owned(), reviews, admin };
         webhook.ready().await?;
         Ok(webhook)
     }
@@ -95,6 +95,11 @@ impl Webhook {
         self.daemon.pid()
     }
 
+    /// Where its certificates and logs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The certificate authority that an API server has to trust, as PEM.
     pub fn ca(&self) -> Result<String> {
         fs::read_to_string(self.ca_path()).context("no ca.crt")
@@ -110,6 +115,17 @@ impl Webhook {
     /// The status and body of `/readyz`.
     pub async fn readyz(&self) -> Result<(u16, String)> {
         plain_http::get(self.admin, "/readyz").await
+    }
+
+    /// The value of a metric with this ending, which has one sample.
+    pub async fn gauge(&self, ending: &str) -> Result<f64> {
+        let (_, text) = plain_http::get(self.admin, "/metrics").await?;
+        let sample = text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let name = key.split('{').next()?;
+            name.ends_with(ending).then(|| value.parse().ok())?
+        });
+        sample.with_context(|| format!("no metric …{ending} in:\n{text}"))
     }
 
     /// The sum of all samples of a metric, whatever their labels.

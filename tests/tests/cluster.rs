@@ -3,7 +3,7 @@
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::Result;
-use futures::future::BoxFuture;
+use futures::future::LocalBoxFuture;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tests::programs::Programs;
 use tokio::{
@@ -13,20 +13,54 @@ use tokio::{
 
 use crate::shared::{Lazy, Shared, Skipped};
 
+#[path = "cluster/containers.rs"]
+mod containers;
+#[path = "cluster/deployment.rs"]
+mod deployment;
+#[path = "cluster/dry_run.rs"]
+mod dry_run;
+#[path = "cluster/kinds.rs"]
+mod kinds;
+#[path = "cluster/manifests.rs"]
+mod manifests;
+#[path = "cluster/missing.rs"]
+mod missing;
+#[path = "cluster/namespaces.rs"]
+mod namespaces;
+#[path = "cluster/precedence.rs"]
+mod precedence;
+#[path = "cluster/quiet.rs"]
+mod quiet;
+#[path = "cluster/recording.rs"]
+mod recording;
+#[path = "cluster/reinvocation.rs"]
+mod reinvocation;
+#[path = "cluster/restart.rs"]
+mod restart;
 #[path = "cluster/shared.rs"]
 mod shared;
 #[path = "cluster/start.rs"]
 mod start;
+#[path = "cluster/two_paths.rs"]
+mod two_paths;
+#[path = "cluster/untouched.rs"]
+mod untouched;
+#[path = "cluster/validation.rs"]
+mod validation;
+#[path = "cluster/warnings.rs"]
+mod warnings;
+#[path = "cluster/write.rs"]
+mod write;
 
 /// Most of a question's time is waiting: more at once than there are processors.
 const THREADS: usize = 8;
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_mins(3);
 
 /// A question by name, and how it is answered.
 #[derive(Clone, Copy)]
 struct Question {
     name: &'static str,
-    ask: for<'a> fn(&'a Shared) -> BoxFuture<'a, Result<()>>,
+    ask: for<'a> fn(&'a Shared) -> LocalBoxFuture<'a, Result<()>>,
 }
 
 /// Lists the questions of a module.
@@ -40,7 +74,25 @@ macro_rules! questions {
 }
 pub(crate) use questions;
 
-const ALL: &[&[Question]] = &[start::QUESTIONS];
+const ALL: &[&[Question]] = &[
+    containers::QUESTIONS,
+    deployment::QUESTIONS,
+    dry_run::QUESTIONS,
+    kinds::QUESTIONS,
+    manifests::QUESTIONS,
+    missing::QUESTIONS,
+    namespaces::QUESTIONS,
+    precedence::QUESTIONS,
+    quiet::QUESTIONS,
+    recording::QUESTIONS,
+    reinvocation::QUESTIONS,
+    restart::QUESTIONS,
+    start::QUESTIONS,
+    two_paths::QUESTIONS,
+    untouched::QUESTIONS,
+    validation::QUESTIONS,
+    warnings::QUESTIONS,
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -75,7 +127,7 @@ fn trial(question: Question, runtime: Handle, lazy: Arc<Lazy>) -> Trial {
             Ok(()) => Ok(Completion::Completed),
             Err(error) => match error.downcast_ref::<Skipped>() {
                 Some(Skipped(reason)) => Ok(Completion::ignored_with(reason)),
-                None => Err(Failed::from(format!("{error:?}"))),
+                None => Err(Failed::from(format!("{error:#}"))),
             },
         }
     })

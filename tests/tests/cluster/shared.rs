@@ -1,5 +1,10 @@
 //! What the questions share: one cluster and two replicas of the webhook behind one address.
 
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
 use anyhow::{Result, anyhow};
 use serde_json::json;
 use tests::{
@@ -38,7 +43,7 @@ pub(crate) struct Lazy {
 
 impl Lazy {
     pub(crate) async fn get(&self, programs: &Programs) -> Result<&Shared> {
-        let start = async || Shared::start(programs).await.map_err(|error| format!("{error:?}"));
+        let start = async || Shared::start(programs).await.map_err(|error| format!("{error:#}"));
         self.started.get_or_init(start).await.as_ref().map_err(|error| anyhow!("{error}"))
     }
 }
@@ -47,6 +52,8 @@ impl Lazy {
 pub(crate) struct Shared {
     // Declared first, so ended first: nobody asks a webhook that is gone.
     pub(crate) cluster: Cluster,
+    /// For webhooks, which may do no more than they must.
+    pub(crate) kubeconfig: PathBuf,
     replicas: OnceCell<Result<Replicas, String>>,
 }
 
@@ -62,13 +69,18 @@ impl Shared {
         for object in object::parse(RIGHTS)? {
             cluster.create(&object).await?;
         }
-        Ok(Self { cluster, replicas: OnceCell::new() })
+        let identity = reader(&cluster, "cinch-webhook").await?;
+        let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
+        Ok(Self { cluster, kubeconfig, replicas: OnceCell::new() })
     }
 
     /// The two replicas, started by the first question that needs them.
     pub(crate) async fn webhooks(&self) -> Result<[&Webhook; 2]> {
-        let start =
-            async || Replicas::start(&self.cluster).await.map_err(|error| format!("{error:?}"));
+        let start = async || {
+            Replicas::start(&self.cluster, &self.kubeconfig)
+                .await
+                .map_err(|error| format!("{error:#}"))
+        };
         let started = self.replicas.get_or_init(start).await.as_ref();
         Ok(started.map_err(|error| anyhow!("{error}"))?.webhooks.each_ref())
     }
@@ -95,6 +107,27 @@ impl Shared {
         self.namespace(&labels).await
     }
 
+    /// Registers a webhook for one namespace alone, and waits until the API server asks it.
+    pub(crate) async fn register(
+        &self,
+        namespace: &Namespace,
+        fixture: &str,
+        address: SocketAddr,
+        ca: &str,
+        failure_policy: &str,
+    ) -> Result<()> {
+        let registration = Registration {
+            fixture,
+            name: &format!("cinch-{}", namespace.name),
+            address,
+            ca,
+            failure_policy,
+            scope: Scope::Only(&namespace.name),
+        };
+        self.cluster.create(&registration.object()?).await?;
+        registered(namespace).await
+    }
+
     /// Waits until both replicas know what exists.
     pub(crate) async fn settled(&self, namespace: &Namespace) -> Result<()> {
         settled(namespace, &self.webhooks().await?).await
@@ -102,14 +135,10 @@ impl Shared {
 }
 
 impl Replicas {
-    async fn start(cluster: &Cluster) -> Result<Self> {
-        let identity = reader(cluster, "cinch-webhook").await?;
-        let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
-        let source = Source::Cluster(&kubeconfig);
-        let webhooks = [
-            Webhook::start(cluster.folder(), source).await?,
-            Webhook::start(cluster.folder(), source).await?,
-        ];
+    async fn start(cluster: &Cluster, kubeconfig: &Path) -> Result<Self> {
+        let (folder, source) = (cluster.new_folder()?, Source::Cluster(kubeconfig));
+        let webhooks =
+            [Webhook::start(&folder, source).await?, Webhook::start(&folder, source).await?];
         let service = Service::start().await?;
         for webhook in &webhooks {
             service.add(webhook).await?;
@@ -118,7 +147,7 @@ impl Replicas {
             fixture: ONE_PATH,
             name: "cinch",
             address: service.address,
-            ca: &authorities(&webhooks.each_ref())?,
+            ca: &webhooks[0].ca()?,
             failure_policy: "Fail",
             scope: Scope::Shared,
         };
@@ -126,11 +155,6 @@ impl Replicas {
         registered(&Namespace::new(cluster.asker(), &[(BINDING, "")]).await?).await?;
         Ok(Self { webhooks, _service: service })
     }
-}
-
-/// All authorities that vouch for these replicas.
-pub(crate) fn authorities(webhooks: &[&Webhook]) -> Result<String> {
-    webhooks.iter().map(|webhook| webhook.ca()).collect()
 }
 
 /// Somebody who may do what the webhook may.
