@@ -223,3 +223,6 @@ impl Scope<'_> {
 fn image_of<'a>(container: &'a Container<'_>) -> Option<Reference<'a>> {
     Reference::parse(container.image()).ok()
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,7 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
             keeper.run(),
             async {
                 if let Some(bundle) = bundle {
-                    drop(bundle.await)
+                    match bundle.await {}
                 }
             },
             async {

@@ -133,9 +133,11 @@ impl World {
     fn touch(&mut self, kind: Kind, (namespace, name): &Key) {
         match kind {
             Kind::Profile(_) => self.dirty_profiles = true,
-            Kind::Namespace => drop(self.dirty_namespaces.insert(name.clone())),
+            Kind::Namespace => {
+                self.dirty_namespaces.insert(name.clone());
+            }
             Kind::Binding | Kind::Recording => {
-                drop(self.dirty_namespaces.insert(namespace.clone()))
+                self.dirty_namespaces.insert(namespace.clone());
             }
         }
     }

@@ -114,6 +114,9 @@ fn reduce(number: usize, value: Value) -> Result<Option<Document>, String> {
     };
     let metadata = &value["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
+    if !metadata["name"].is_null() && !metadata["name"].is_string() {
+        return Err(format!("metadata.name: {} is no string; put it in quotes", metadata["name"]));
+    }
     if name.is_empty() {
         return Err("metadata.name: missing".into());
     }
