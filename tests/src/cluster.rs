@@ -142,7 +142,8 @@ impl Cluster {
 
     fn start_controller_manager(&self, program: &Path) -> Result<Daemon> {
         let folder = self.folder();
-        let identity = self.identity("system:kube-controller-manager", &[])?;
+        // In its own role it may only take on the roles of its controllers, which takes one more flag and many calls.
+        let identity = self.identity("kube-controller-manager", &["system:masters"])?;
         let kubeconfig = self.kubeconfig("kube-controller-manager", &identity)?;
         let mut command = Command::new(program);
         command

@@ -56,7 +56,11 @@ async fn main() -> Result<()> {
     for (n, (mix, count)) in MIXES.into_iter().enumerate() {
         let name = format!("webhook-{n}");
         bindings::write(&folder.path().join(&name), mix, count)?;
-        servers.push((mix.to_string(), Some(count), Server::webhook(folder.path(), core, &name).await?));
+        servers.push((
+            mix.to_string(),
+            Some(count),
+            Server::webhook(folder.path(), core, &name).await?,
+        ));
     }
     let echo = Server::echo(folder.path(), core).await?;
     servers.insert(0, ("echo".to_owned(), None, echo));

@@ -49,8 +49,18 @@ impl Display for Report {
         writeln!(
             f,
             "{:<46} {:>9} {:>7} {:>9} {:>7}  {:>7} {:>7} {:>7} {:>7}  {:>7} {:>7} {:>7}",
-            "", "per s", "of echo", "cpu us", "of echo", "at /s", "p50 us", "p99", "p99.9",
-            "RSS MiB", "peak", "ready ms"
+            "",
+            "per s",
+            "of echo",
+            "cpu us",
+            "of echo",
+            "at /s",
+            "p50 us",
+            "p99",
+            "p99.9",
+            "RSS MiB",
+            "peak",
+            "ready ms"
         )?;
         let Some(echo) = self.figures.first() else { return Ok(()) };
         for figures in &self.figures {
@@ -82,8 +92,7 @@ fn line(f: &mut Formatter<'_>, own: &Figures, echo: &Figures) -> Result {
 
 impl Report {
     fn goals(&self, f: &mut Formatter<'_>) -> Result {
-        let webhooks: Vec<_> =
-            self.figures.iter().filter(|own| own.name == "webhook").collect();
+        let webhooks: Vec<_> = self.figures.iter().filter(|own| own.name == "webhook").collect();
         let (Some(echo), Some(one), Some(most)) =
             (self.figures.first(), webhooks.first(), webhooks.last())
         else {
@@ -102,7 +111,12 @@ impl Report {
         let memory = most.memory.now as f64 / 1024.0;
         goal("RSS with most bindings, MiB", memory, MEMORY_MIB, memory < MEMORY_MIB)?;
         let ready = most.ready.map_or(f64::NAN, |ready| ready.as_secs_f64() * 1e3);
-        goal("ready with most bindings, ms", ready, READY_MILLISECONDS, ready < READY_MILLISECONDS)?;
+        goal(
+            "ready with most bindings, ms",
+            ready,
+            READY_MILLISECONDS,
+            ready < READY_MILLISECONDS,
+        )?;
         let all = || self.figures.iter().flat_map(|figures| &figures.turns);
         let (waited, busy) =
             (median(all().map(|turn| turn.waited)), median(all().map(|turn| turn.busy)));

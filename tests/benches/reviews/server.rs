@@ -51,7 +51,8 @@ impl Server {
             .arg(folder.join(name));
         let start = Instant::now();
         let mut daemon = Daemon::start(name, command, folder)?;
-        let line = until(&mut daemon, |log| log.lines().find(|l| l.contains("\"listening\""))).await?;
+        let line =
+            until(&mut daemon, |log| log.lines().find(|l| l.contains("\"listening\""))).await?;
         let line: serde_json::Value = serde_json::from_str(&line)?;
         let address = |name: &str| -> Result<SocketAddr> {
             Ok(line[name].as_str().context("no address in the log")?.parse()?)
@@ -85,7 +86,13 @@ impl Server {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("cannot read {}", path.display()))?;
             let mut numbers = text.split_whitespace().map(str::parse);
-            let mut next = || numbers.next().context("schedstat has three numbers")?.map(Duration::from_nanos).context("schedstat has numbers");
+            let mut next = || {
+                numbers
+                    .next()
+                    .context("schedstat has three numbers")?
+                    .map(Duration::from_nanos)
+                    .context("schedstat has numbers")
+            };
             used.processor += next()?;
             used.waited += next()?;
         }

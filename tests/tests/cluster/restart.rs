@@ -47,8 +47,11 @@ fn unnamed() -> Value {
     )
 }
 
-fn is_bound(namespace: &Namespace, pod: &Value) -> bool {
-    pod.pointer("/spec/containers/0/securityContext") == Some(&context(KIND, &namespace.name))
+fn check_bound(namespace: &Namespace, pod: &Value) -> Result<()> {
+    let found = pod.pointer("/spec/containers/0/securityContext");
+    let bound = found == Some(&context(KIND, &namespace.name));
+    ensure!(bound, "{} has {found:?}", pod["metadata"]["name"]);
+    Ok(())
 }
 
 /// Waits until that many more pods have been created.
@@ -61,7 +64,7 @@ async fn more(load: &Load, count: usize) -> Result<()> {
 async fn assert_all_bound(namespace: &Namespace) -> Result<usize> {
     let pods = namespace.list("v1", "Pod").await?;
     for pod in &pods {
-        ensure!(is_bound(namespace, pod), "not bound: {pod}");
+        check_bound(namespace, pod)?;
     }
     Ok(pods.len())
 }
@@ -113,7 +116,7 @@ async fn a_killed_webhook_with_policy_ignore_binds_again_as_soon_as_it_is_back(
     more(&load, 30).await?;
     webhook.start_again().await?;
     let back = namespace.create_object(&unnamed()).await?.granted()?;
-    ensure!(is_bound(&namespace, &back), "not bound: {back}");
+    check_bound(&namespace, &back)?;
     for answer in load.end().await? {
         answer.granted()?;
     }
@@ -168,8 +171,7 @@ async fn a_rolling_change_of_two_replicas_loses_no_review(shared: &Shared) -> Re
     let answers = load.end().await?;
     let all = answers.len();
     for answer in answers {
-        let pod = answer.granted()?;
-        ensure!(is_bound(&namespace, &pod), "not bound: {pod}");
+        check_bound(&namespace, &answer.granted()?)?;
     }
     ensure!(all >= 150, "only {all} reviews");
     assert_eq!(assert_all_bound(&namespace).await?, all);
