@@ -42,18 +42,25 @@ pub mod validate;
 pub const GROUP: &str = "security-profiles-operator.x-k8s.io";
 
 macro_rules! validated {
-    ($($kind:ident)+) => {
+    ($($kind:ident $(+ $more:path)?;)+) => {
         $(impl Validate for $kind {
             fn validate(&self) -> Vec<Problem> {
                 static CHECKS: LazyLock<Checks> = LazyLock::new(|| Checks::of(&$kind::crd()));
                 let object = serde_json::to_value(self).expect("a kind has string keys alone");
-                CHECKS.run(&object)
+                let problems = CHECKS.run(&object);
+                $(let problems = [problems, $more(self)].concat();)?
+                problems
             }
         })+
     };
 }
 
 validated! {
-    SeccompProfile SelinuxProfile RawSelinuxProfile AppArmorProfile
-    ProfileBinding ProfileRecording NodeSecurityProfiles
+    SeccompProfile;
+    SelinuxProfile;
+    RawSelinuxProfile + raw_selinux::problems;
+    AppArmorProfile;
+    ProfileBinding;
+    ProfileRecording;
+    NodeSecurityProfiles;
 }

@@ -1,5 +1,7 @@
 //! The definitions as the chart has them.
 
+#![expect(clippy::unwrap_used, reason = "in helpers of tests too")]
+
 use std::{fs, path::Path};
 
 use insta::{assert_snapshot, assert_yaml_snapshot};

@@ -1,5 +1,7 @@
 //! What is wrong with an object from a folder, in the words of the API server.
 
+#![expect(clippy::unwrap_used, reason = "in helpers of tests too")]
+
 use std::{fs, path::Path};
 
 use insta::assert_snapshot;
@@ -132,6 +134,12 @@ fn a_raw_policy_has_at_most_500_000_characters() {
         |size| problems::<RawSelinuxProfile>(&format!("{{ policy: '{}' }}", " ".repeat(size)));
     assert_eq!(policy(500_000), "");
     assert_snapshot!(policy(500_001), @"spec.policy: must have at most 500000 characters, but has 500001");
+}
+
+#[test]
+fn a_raw_policy_stays_in_its_block() {
+    let spec = "{ policy: '(blockinherit container)) (typepermissive process' }";
+    assert_snapshot!(problems::<RawSelinuxProfile>(spec), @"spec.policy: line 1: this ) has no ( before it: a policy must not end the block that it is put into");
 }
 
 #[test]

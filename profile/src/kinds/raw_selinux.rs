@@ -4,7 +4,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{selinux::SelinuxProfileStatus, status::ProfileState};
+use super::{Problem, selinux::SelinuxProfileStatus, status::ProfileState};
+
+mod cil;
 
 /// The SELinux policy of a container, in CIL.
 #[derive(CustomResource, JsonSchema, Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -25,7 +27,18 @@ pub struct RawSelinuxProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
-    /// The body of the module's CIL block, without the block itself.
+    /// The body of the module's CIL block, without the block itself: at most 500000 characters. Only statements about the
+    /// block's own types have an effect, such as (blockinherit container) and (allow process var_log_t (file (read)));
+    /// a profile with another one, or with a parenthesis that is not closed, is not installed.
     #[schemars(length(min = 1, max = 500_000))]
     pub policy: String,
+}
+
+/// What the API server cannot check: it has no parser.
+pub(super) fn problems(profile: &RawSelinuxProfile) -> Vec<Problem> {
+    let problem = |error: cil::CilError| Problem {
+        field: "spec.policy".to_owned(),
+        message: error.to_string(),
+    };
+    cil::check(&profile.spec.policy).err().map(problem).into_iter().collect()
 }

@@ -12,6 +12,10 @@ use super::{
     status::{ProfileState, ProfileStatus},
 };
 
+pub use refused::Permitted;
+
+mod refused;
+
 /// The permissions that are given, by type and class.
 pub type Allow = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 

@@ -10,6 +10,8 @@ const TAG: &str = "[A-Za-z0-9_][A-Za-z0-9_.-]*|[A-Za-z0-9_.-]*[*?][A-Za-z0-9_.*?
 const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
 /// A first component that the grammar takes for a registry, good or bad, with its slash.
 const REGISTRY: &str = r"([.:\[A-Z]|[^*/@.:\[A-Z][^/@.:\[A-Z]*[.:\[A-Z])[^/@]*/";
+/// A first component that may stand for a registry and more, with its slash.
+const WILD: &str = r"\*[A-Za-z0-9.:\[\]*?-]*/";
 /// In either case, so that a capital is one error and not two.
 const COMPONENT: &str =
     r"([A-Za-z0-9]+((\.|_|__|-+)[A-Za-z0-9]+)*|[A-Za-z0-9._-]*[*?][A-Za-z0-9._*?-]*)";
@@ -22,7 +24,7 @@ groups! {
         rule(ImageError::Empty, matches(r"(?s)^[^@:]|^:[^@]*/")),
         rule(ImageError::BadRegistry, matches(&registry())),
         rule(ImageError::NameTooLong, matches(&format!("(?s)^({REGISTRY})?[^@]{{0,255}}{REST}"))),
-        rule(ImageError::UpperCase, matches(&format!(r"(?s)^(\*[^/@]*/|{REGISTRY})?[^@A-Z]*{REST}"))),
+        rule(ImageError::UpperCase, matches(&format!(r"(?s)^({WILD}|{REGISTRY})?[^@A-Z]*{REST}"))),
         rule(ImageError::BadName, matches(&name())),
         rule(ImageError::BadTag, tag()),
         rule(ImageError::GlobInDigest, matches("(?s)^[^@]*(@[^*?]*)?$")),
@@ -48,9 +50,11 @@ fn registry() -> String {
 }
 
 fn name() -> String {
-    let wild = r"\*[A-Za-z0-9.:\[\]*?-]*/";
+    // A * that begins a name of several components has WILD's characters, not a component's.
+    let first =
+        r"([A-Za-z0-9._-]+[*?]|\?)[A-Za-z0-9._*?-]*/|[A-Za-z0-9]+((\.|_|__|-+)[A-Za-z0-9]+)*/";
     // An empty name is another error.
-    format!("(?s)^(({wild}|{REGISTRY})?{COMPONENT}(/{COMPONENT})*)?{REST}")
+    format!("(?s)^((({WILD}|{REGISTRY}|{first})({COMPONENT}/)*)?{COMPONENT})?{REST}")
 }
 
 fn tag() -> String {
