@@ -150,3 +150,35 @@ pub(crate) fn next_second(now: SystemTime) -> SystemTime {
     let up = if whole == since { whole } else { whole + Duration::from_secs(1) };
     SystemTime::UNIX_EPOCH + up
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(seconds: f64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_hours(500_000) + Duration::from_secs_f64(seconds)
+    }
+
+    #[test]
+    fn a_life_reads_back_as_it_was_made() {
+        let life = Life { made: moment(0.0), end: moment(100.0) };
+        let authority = Authority::make(life).unwrap();
+        assert_eq!(authority.facts.life(), life);
+        let life = Life { made: moment(1.0), end: moment(99.0) };
+        assert_eq!(authority.issue([], life).unwrap().facts.life(), life);
+    }
+
+    #[test]
+    fn a_leaf_ends_with_its_authority_at_the_latest() {
+        let authority = Life { made: moment(0.0), end: moment(100.0) };
+        let longer = Life { made: moment(1.0), end: moment(101.0) };
+        let pair = Authority::make(authority).unwrap().issue([], longer).unwrap();
+        assert_eq!(pair.facts.life(), Life { end: authority.end, ..longer });
+    }
+
+    #[test]
+    fn a_certificate_is_never_older_than_it_claims() {
+        assert_eq!(next_second(moment(1.0)), moment(1.0));
+        assert_eq!(next_second(moment(1.001)), moment(2.0));
+    }
+}

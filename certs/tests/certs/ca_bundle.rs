@@ -6,12 +6,12 @@ use certs::{Keeper, Lifetimes, Name, Serving, Source, ca_bundle, open};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::{TempDir, tempdir};
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::task::JoinHandle;
 
 use crate::{
     api::Api,
     replace::Pair,
-    wait::{LIMIT, until},
+    wait::{seen, until},
 };
 
 const PATH: &str =
@@ -57,16 +57,11 @@ fn bundles(api: &Api) -> Vec<String> {
 
 /// Waits until `count` webhooks are there and all have `bundle`.
 async fn set(api: &Api, count: usize, bundle: &str) {
-    let right = async {
-        loop {
-            let bundles = bundles(api);
-            if bundles.len() == count && bundles.iter().all(|there| there == bundle) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LIMIT, right).await.expect("the bundle is set in time");
+    seen(|| {
+        let bundles = bundles(api);
+        bundles.len() == count && bundles.iter().all(|there| there == bundle)
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -77,9 +72,7 @@ async fn every_webhook_gets_the_bundle_in_one_write() {
     let keeping = keep(&api, &serving);
     set(&api, 2, &serving.trust_bundle().unwrap()).await;
     // It hears of its own write, and finds nothing to do.
-    while api.watched() == 0 {
-        tokio::task::yield_now().await;
-    }
+    seen(|| api.watched() > 0).await;
     assert_eq!(api.writes(), [(Method::PATCH, StatusCode::OK)]);
     assert_eq!(api.get(PATH).unwrap()["webhooks"][1]["clientConfig"]["service"]["name"], "s");
     keeping.abort();
@@ -91,9 +84,7 @@ async fn a_configuration_that_is_made_later_or_put_back_gets_the_bundle() {
     let (serving, _keeper) = opened(&folder).await;
     let bundle = serving.trust_bundle().unwrap();
     let keeping = keep(&api, &serving);
-    while api.watched() == 0 {
-        tokio::task::yield_now().await;
-    }
+    seen(|| api.watched() > 0).await;
     api.put(PATH, configuration(&["a"]));
     set(&api, 1, &bundle).await;
     api.put(PATH, configuration(&["a", "b"]));
@@ -158,9 +149,7 @@ async fn without_a_known_authority_nothing_is_written() {
     let (serving, keeper) = opened(&folder).await;
     api.put(PATH, configuration(&["a"]));
     let keeping = [keep(&api, &serving), tokio::spawn(keeper.run())];
-    while api.watched() == 0 {
-        tokio::task::yield_now().await;
-    }
+    seen(|| api.watched() > 0).await;
     assert_eq!(api.writes(), []);
     // Once it is known, it is handed over.
     std::fs::write(folder.path().join("ca.crt"), &pair.ca_crt).unwrap();

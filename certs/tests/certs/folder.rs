@@ -11,7 +11,10 @@ use certs::{Keeper, Lifetimes, Name, Origin, Serving, Source, open};
 use futures::future::join_all;
 use tempfile::tempdir;
 
-use crate::{replace::Pair, wait::until};
+use crate::{
+    replace::Pair,
+    wait::{seen, until},
+};
 
 fn names() -> Vec<Name> {
     ["localhost", "127.0.0.1"].iter().map(|name| name.parse().expect("a good name")).collect()
@@ -162,19 +165,17 @@ fn child(folder: &Path) -> Child {
 async fn processes_killed_at_any_moment_leave_a_good_pair() {
     let folder = tempdir().unwrap();
     let (first, _keeper) = opened(folder.path(), names()).await;
-    let seen = |data: &mut PathBuf| {
+    let changed = |data: &mut PathBuf| {
         let now = fs::read_link(folder.path().join("..data")).unwrap();
         std::mem::replace(data, now.clone()) != now
     };
     let mut data = PathBuf::new();
     for round in 0..30_u32 {
         let mut children = [child(folder.path()), child(folder.path())];
-        seen(&mut data);
+        changed(&mut data);
         // Both killed at their n-th change, some way into the next.
         for _ in 0..=round % 4 {
-            while !seen(&mut data) {
-                tokio::task::yield_now().await;
-            }
+            seen(|| changed(&mut data)).await;
         }
         for child in &mut children {
             child.kill().unwrap();

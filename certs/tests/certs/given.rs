@@ -80,17 +80,35 @@ async fn keeps_the_old_pair_when_the_new_one_is_broken() {
     let keeping = tokio::spawn(keeper.run());
 
     fs::write(folder.path().join("tls.crt"), "no certificate").unwrap();
-    until(&serving, |status| status.failures == 1).await;
+    let before = until(&serving, |status| status.failures > 0).await;
     assert_eq!(serving.derive_key("a"), key);
 
     // A certificate that the key does not fit.
     fs::write(folder.path().join("tls.crt"), &other.tls_crt).unwrap();
-    until(&serving, |status| status.failures == 2).await;
+    until(&serving, |status| status.failures > before.failures).await;
     assert_eq!(serving.derive_key("a"), key);
 
     last.copy_to(folder.path());
     until(&serving, |status| status.reloads == 1).await;
     assert_ne!(serving.derive_key("a"), key);
+    keeping.abort();
+}
+
+#[tokio::test]
+async fn given_files_that_are_gone_for_a_moment_are_not_made_by_us() {
+    let folder = tempdir().unwrap();
+    let pair = Pair::new();
+    pair.copy_to(folder.path());
+    let (serving, keeper) = opened(&folder).await.unwrap();
+    let keeping = tokio::spawn(keeper.run());
+    for (name, _) in pair.files() {
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
+    until(&serving, |status| status.failures > 0).await;
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    Pair::ending_in(2101).copy_to(folder.path());
+    let status = until(&serving, |status| status.reloads > 0).await;
+    assert_eq!((status.origin, status.renewals), (Origin::Given, 0));
     keeping.abort();
 }
 

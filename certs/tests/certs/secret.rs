@@ -4,7 +4,11 @@ use certs::{Keeper, Lifetimes, Name, Origin, Serving, Source, open};
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::{api::Api, replace::Pair, wait::until};
+use crate::{
+    api::Api,
+    replace::Pair,
+    wait::{seen, until},
+};
 
 const PATH: &str = "/api/v1/namespaces/cinch/secrets/cinch-webhook";
 
@@ -127,9 +131,7 @@ async fn changes_are_followed_again_after_the_watch_has_failed() {
     let api = Api::default();
     let (serving, keeper) = opened(&api, "a").await;
     let keeping = tokio::spawn(keeper.run());
-    while api.watched() == 0 {
-        tokio::task::yield_now().await;
-    }
+    seen(|| api.watched() > 0).await;
     api.refuse_watches(true);
     let (other, _keeper) = opened(&api, "b").await;
     assert_ne!(serving.certificate(), other.certificate());

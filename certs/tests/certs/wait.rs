@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use certs::{Serving, Status};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// More than anything takes on a busy machine, less than the slow look that hides a deaf watch.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -12,4 +12,14 @@ pub(crate) async fn until(serving: &Serving, what: impl FnMut(&Status) -> bool) 
     let mut status = serving.status();
     let reached = timeout(LIMIT, status.wait_for(what)).await;
     reached.expect("it happens in time").expect("the certificates are still served").clone()
+}
+
+/// Looks again and again, at what nothing tells of.
+pub(crate) async fn seen(mut what: impl FnMut() -> bool) {
+    let seen = async {
+        while !what() {
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(LIMIT, seen).await.expect("it is seen in time");
 }
