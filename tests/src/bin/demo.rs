@@ -62,6 +62,9 @@ async fn main() -> Result<()> {
         }
     }
     writeln!(out, "\nWhy each binding won or lost:")?;
-    writeln!(out, "  cinch-webhook explain --manifests examples/manifests -f examples/pod.yaml")?;
+    writeln!(
+        out,
+        "  cargo run --quiet --bin cinch-webhook -- explain --manifests examples/manifests -f examples/pod.yaml"
+    )?;
     Ok(())
 }
