@@ -155,7 +155,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-impl<'a> Container<'a> {
+impl Container<'_> {
     /// Whether it runs privileged.
     pub fn privileged(&self) -> bool {
         self.security_context.as_ref().is_some_and(|context| context.privileged == Some(true))
@@ -167,7 +167,7 @@ impl<'a> Container<'a> {
     }
 }
 
-impl<'a> Localhost<'a> {
+impl Localhost<'_> {
     /// `Localhost/path`, or the type alone.
     pub fn describe(&self) -> Cow<'_, str> {
         match &self.localhost_profile {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use profile::{
     decide::{self, Question, Scope, Seal, Tasks},
-    snapshot::{Namespace, Snapshot, Switches},
+    snapshot::{Snapshot, Switches},
 };
 
 use crate::{
@@ -98,14 +98,8 @@ pub fn answer(
     };
     let Some(pod) = &request.object else { return Ok(ignored(uid, "has no object")) };
     let namespace_name = request.namespace.as_deref().unwrap_or_default();
-    let nothing;
-    let namespace = match snapshot.namespaces.get(namespace_name) {
-        Some(namespace) => namespace,
-        None => {
-            nothing = Arc::new(Namespace::default());
-            &nothing
-        }
-    };
+    let nothing = Arc::default();
+    let namespace = snapshot.namespaces.get(namespace_name).unwrap_or(&nothing);
     let question = Question {
         pod,
         namespace_name,

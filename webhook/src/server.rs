@@ -47,7 +47,7 @@ impl Default for Limits {
 }
 
 /// API servers close a connection that is idle for 90 s. If this side were the first, a review could be lost in between.
-const IDLE: Duration = Duration::from_secs(180);
+const IDLE: Duration = Duration::from_mins(3);
 
 /// What every TLS connection begins with.
 const TLS_HANDSHAKE: u8 = 0x16;

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::{Outcome, Target, rank_reason};
 use crate::{
     glob::Glob,
-    image::{ImageError, Pattern},
+    image::{Class, ImageError, Pattern},
     kinds::{Override, ProfileBinding, ProfileKind, WhenMissing},
     mechanism::Mechanism,
     selector::{Labels, Selector, SelectorError},
@@ -51,9 +51,9 @@ impl Binding {
         if spec.profile_ref.name.is_empty() {
             return Err(BindingError::NoProfile);
         }
-        let overriding = spec.override_.unwrap_or(match image.class() {
-            crate::image::Class::Wildcard => Override::IfUnset,
-            _ => Override::Always,
+        let overriding = spec.override_.unwrap_or_else(|| match image.class() {
+            Class::Wildcard => Override::IfUnset,
+            Class::Digest | Class::Tag | Class::Glob => Override::Always,
         });
         Ok(Self {
             name: object.metadata.name.as_deref().unwrap_or_default().into(),

@@ -129,7 +129,7 @@ fn apply<'a>(
     match chosen {
         Some(_) if !differs => return BindResult::Unchanged,
         Some(value) => {
-            decision.notes.push(Note::Overrides { container: name, mechanism, value, by })
+            decision.notes.push(Note::Overrides { container: name, mechanism, value, by });
         }
         None => {}
     }

@@ -1,5 +1,7 @@
 //! What a decision comes to, feature by feature.
 
+#![expect(clippy::needless_pass_by_value, reason = "json! literals read better without a borrow")]
+
 use std::sync::Arc;
 
 use rstest::rstest;
@@ -304,7 +306,7 @@ fn a_missing_profile_denies_where_the_binding_says_so() {
     let if_unset = json!({"whenMissing": "Deny", "override": "IfUnset"});
     let case = Case::new([binding("b", "SeccompProfile", "gone", "nginx", if_unset)]);
     case.decide(&kept, |decision| {
-        assert!(decision.denials.is_empty(), "the profile is not needed")
+        assert!(decision.denials.is_empty(), "the profile is not needed");
     });
 }
 

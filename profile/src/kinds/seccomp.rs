@@ -186,7 +186,7 @@ pub struct SeccompProfileSpec {
 pub struct SeccompProfileStatus {
     #[serde(flatten)]
     pub shared: ProfileStatus,
-    /// What a pod writes as seccompProfile.localhostProfile to use the profile: operator/<name>.json.
+    /// What a pod writes as seccompProfile.localhostProfile to use the profile: operator/NAME.json.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub localhost_profile: Option<String>,

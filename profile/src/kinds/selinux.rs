@@ -112,7 +112,7 @@ fn inherit_container() -> Vec<Inherit> {
 pub struct SelinuxProfileStatus {
     #[serde(flatten)]
     pub shared: ProfileStatus,
-    /// What a pod writes as seLinuxOptions.type to use the profile: <name>.process.
+    /// What a pod writes as seLinuxOptions.type to use the profile: NAME.process.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub usage: Option<String>,

@@ -61,7 +61,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StringMap<'a>(Vec<(Text<'a>, Text<'a>)>);
 
-impl<'a> StringMap<'a> {
+impl StringMap<'_> {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.entry(key).map(|(_, value)| value)

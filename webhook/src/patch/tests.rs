@@ -134,9 +134,9 @@ fn some_pod() -> impl Strategy<Value = Value> {
     (containers(), containers(), context(), annotations, anything()).prop_map(
         |(init, regular, context, annotations, unknown)| {
             let mut pod = json!({
-                "metadata": {"name": "p", "unknownField": unknown.clone()},
+                "metadata": {"name": "p", "unknownField": unknown},
                 "spec": {
-                    "unknownField": unknown,
+                    "unknownField": {"deeper": [1, {"securityContext": null}]},
                     "securityContext": context,
                     "initContainers": init,
                     "containers": regular,

@@ -132,7 +132,7 @@ fn reduce(number: usize, value: Value) -> Result<Option<Document>, String> {
             let labels = metadata
                 .get("labels")
                 .cloned()
-                .unwrap_or_else(|| Value::Object(Default::default()));
+                .unwrap_or_else(|| Value::Object(serde_json::Map::default()));
             item::namespace(&typed::<std::collections::BTreeMap<String, String>>(labels)?)
         }
         Kind::Profile(kind) => profile(kind, value)?,

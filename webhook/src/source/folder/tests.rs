@@ -92,7 +92,7 @@ async fn a_change_is_seen_also_when_a_mounted_folder_is_replaced_by_renaming() {
     let dir = tempfile::tempdir().unwrap();
     // As a ConfigMap is mounted: files are links through ..data, which is replaced by a rename.
     let link = |target: &str, name: &str| {
-        std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap()
+        std::os::unix::fs::symlink(target, dir.path().join(name)).unwrap();
     };
     for (version, image) in [("v1", "nginx"), ("v2", "redis")] {
         std::fs::create_dir(dir.path().join(version)).unwrap();
@@ -107,7 +107,7 @@ async fn a_change_is_seen_also_when_a_mounted_folder_is_replaced_by_renaming() {
         let snapshot = published.load();
         let namespace = snapshot.namespaces.get("ns")?;
         let image = profile::image::Reference::parse("redis").ok()?;
-        let labels = std::collections::BTreeMap::new();
+        let labels = BTreeMap::new();
         let target =
             profile::bindings::Target { image: Some(&image), container: "c", labels: &labels };
         Some(namespace.bindings.winner(profile::mechanism::Mechanism::Seccomp, &target).is_some())
