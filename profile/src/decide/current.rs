@@ -11,6 +11,9 @@ use crate::{
 /// The beta annotation for AppArmor, which the API server still turns into the field; the container's name follows.
 pub(super) const APPARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
 
+/// The annotation for seccomp, which nobody turns into a field any more; the container's name follows.
+pub(super) const SECCOMP_ANNOTATION: &str = "container.seccomp.security.alpha.kubernetes.io/";
+
 /// What confines a container, in the words of the field; None where nothing was chosen.
 ///
 /// A container's own field comes before the pod's. A container's `seLinuxOptions` replace the pod's as a whole, so that a

@@ -1,13 +1,13 @@
 //! Turns the seccomp annotations that Kubernetes has ignored since 1.27 into the fields they stood for. Pure.
 
 use super::{
-    Change, Confinement, Decision, Note, Place, ProfileSource, Question, Scope, binding::SeccompIs,
-    current::current,
+    Change, Confinement, Decision, Note, Place, ProfileSource, Question, Scope,
+    binding::SeccompIs,
+    current::{SECCOMP_ANNOTATION, current},
 };
 use crate::{mechanism::Mechanism, pod::Container};
 
 const POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 const FIELD: &str = "securityContext.seccompProfile";
 
 /// The pod's annotation, until it is known whether any container is left to it.
@@ -39,8 +39,9 @@ impl<'a> Legacy<'a> {
             return;
         }
         let annotations = question.pod.metadata.annotations.as_ref();
-        let key = || [CONTAINER, &container.name].concat();
-        match annotations.filter(|a| a.has_prefix(CONTAINER)).and_then(|a| a.entry(&key())) {
+        let key = || [SECCOMP_ANNOTATION, &container.name].concat();
+        match annotations.filter(|a| a.has_prefix(SECCOMP_ANNOTATION)).and_then(|a| a.entry(&key()))
+        {
             Some((key, value)) => translate(place, key, value, decision),
             None => self.wanted = true,
         }

@@ -53,6 +53,10 @@ pub enum Note<'a> {
         key: &'a str,
         field: &'static str,
     },
+    LegacyReplaced {
+        key: &'a str,
+        value: &'a str,
+    },
     LegacyUnknown {
         key: &'a str,
         value: &'a str,
@@ -89,6 +93,7 @@ impl<'a> Note<'a> {
             Self::AlsoRecorded { .. } => "also-recorded",
             Self::ForeignMark { .. } => "foreign-mark",
             Self::Legacy { .. } => "legacy-annotation",
+            Self::LegacyReplaced { .. } => "legacy-replaced",
             Self::LegacyUnknown { .. } => "legacy-unknown",
             Self::Invalid(_) => "invalid-object",
         }
@@ -106,6 +111,7 @@ impl<'a> Note<'a> {
             | Self::AlsoRecorded { container, .. } => Some(container),
             Self::ForeignMark { .. }
             | Self::Legacy { .. }
+            | Self::LegacyReplaced { .. }
             | Self::LegacyUnknown { .. }
             | Self::Invalid(_) => None,
         }
@@ -155,6 +161,10 @@ impl fmt::Display for Note<'_> {
                     "annotation {key} is ignored since Kubernetes 1.27 and was turned into {field}: set that"
                 )
             }
+            Self::LegacyReplaced { key, value } => write!(
+                f,
+                "annotation {key}: {value:?} is replaced by the profile that the container gets: take it out"
+            ),
             Self::LegacyUnknown { key, value } => write!(
                 f,
                 "annotation {key}: {value:?} is none of runtime/default, docker/default, unconfined, localhost/<path>"

@@ -393,11 +393,17 @@ fn a_legacy_annotation_yields_to_a_field(
 #[test]
 fn a_legacy_annotation_yields_to_a_binding() {
     let case = Case::new([seccomp("nginx", json!({}))]);
-    let bound = [first(Confinement::Seccomp(localhost("operator/web.json")))];
-    for key in [POD_KEY, CONTAINER_KEY] {
-        let pod = annotated(key, "unconfined", json!(null), json!(null));
-        assert_eq!(case.changes(&pod), bound, "{key}");
-    }
+    let field = first(Confinement::Seccomp(localhost("operator/web.json")));
+    let of_pod = annotated(POD_KEY, "unconfined", json!(null), json!(null));
+    assert_eq!(case.changes(&of_pod), std::slice::from_ref(&field));
+    // The API server wants the container's annotation to say the same as the field.
+    let value = "localhost/operator/web.json";
+    let annotation = Change::Annotate { key: CONTAINER_KEY.into(), value: value.into() };
+    let of_container = annotated(CONTAINER_KEY, "unconfined", json!(null), json!(null));
+    assert_eq!(case.changes(&of_container), [annotation, field.clone()]);
+    assert_eq!(case.reasons(&of_container), ["legacy-replaced"]);
+    let the_same = annotated(CONTAINER_KEY, value, json!(null), json!(null));
+    assert_eq!(case.changes(&the_same), [field]);
 }
 
 #[rstest]

@@ -172,11 +172,10 @@ fn check_glob_path(name: &str, path: &str) -> Result<(), ImageError> {
     if path.len() > NAME_MAX {
         return Err(ImageError::NameTooLong);
     }
-    // After a leading * the registry's characters may follow: *.example.com:5000/web.
-    let allowed = if name.starts_with('*') { is_registry_byte } else { is_path_byte };
     for (place, component) in path.split('/').enumerate() {
-        let first = place == 0 && name.starts_with('*');
-        let allowed = if first && path.contains('/') { allowed } else { is_path_byte };
+        // What a leading * is followed by may belong to a registry as well: *.example.com:5000/web.
+        let either = place == 0 && name.starts_with('*') && path.contains('/');
+        let allowed = if either { is_registry_or_path_byte } else { is_path_byte };
         let error = if component.bytes().any(|b| b.is_ascii_uppercase()) {
             ImageError::UpperCase
         } else {
@@ -196,6 +195,10 @@ fn check_registry_text(registry: &str) -> Result<(), ImageError> {
 
 fn is_registry_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']')
+}
+
+fn is_registry_or_path_byte(b: u8) -> bool {
+    is_registry_byte(b) || b == b'_'
 }
 
 fn is_path_byte(b: u8) -> bool {
@@ -239,6 +242,7 @@ mod tests {
     #[case("*.example.com:5000/web:v?", "eu.example.com:5000/web:v2", true)]
     #[case("gh*.io/web", "ghcr.io/web:9", true)]
     #[case("*:stable", "ghcr.io/acme/web:stable", true)]
+    #[case("*_team/web", "ghcr.io/a_team/web", true)]
     fn matches_as_documented(#[case] pattern: &str, #[case] image: &str, #[case] expected: bool) {
         assert_eq!(matches(pattern, image), expected);
     }

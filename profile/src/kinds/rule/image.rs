@@ -11,7 +11,7 @@ const LABEL: &str = "[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?";
 /// A first component that the grammar takes for a registry, good or bad, with its slash.
 const REGISTRY: &str = r"([.:\[A-Z]|[^*/@.:\[A-Z][^/@.:\[A-Z]*[.:\[A-Z])[^/@]*/";
 /// A first component that may stand for a registry and more, with its slash.
-const WILD: &str = r"\*[A-Za-z0-9.:\[\]*?-]*/";
+const WILD: &str = r"\*[A-Za-z0-9_.:\[\]*?-]*/";
 /// In either case, so that a capital is one error and not two.
 const COMPONENT: &str =
     r"([A-Za-z0-9]+((\.|_|__|-+)[A-Za-z0-9]+)*|[A-Za-z0-9._-]*[*?][A-Za-z0-9._*?-]*)";
