@@ -54,7 +54,7 @@ const TLS_HANDSHAKE: u8 = 0x16;
 
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\
-    Content-Length: 54\r\n\r\nthis port speaks TLS: send the review to it by https:/\n";
+    Content-Length: 53\r\n\r\nthis port speaks TLS: send the review to it by https\n";
 
 /// Serves until `stop` turns true and the last connection is done.
 pub async fn serve(
@@ -161,6 +161,8 @@ impl Connection {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
+            // A client that has said all it had to say still gets its answer.
+            .half_close(true)
             .header_read_timeout(IDLE)
             .max_headers(64)
             .max_buf_size(64 << 10)

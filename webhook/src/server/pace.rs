@@ -1,6 +1,6 @@
-//! A stream that ends when a request's head takes too long, counted from its first byte.
+//! A stream that ends when a request's head takes too long, counted from its first byte, or an answer is not taken.
 //!
-//! Hyper's own limit counts the idle time before a request as well, so it cannot be short.
+//! Hyper's own limit counts the idle time before a request as well, so it cannot be short; for answers it has none.
 
 use std::{
     future::Future as _,
@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -19,34 +19,55 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// Tells a [`Paced`] how far the request is.
+/// Tells a [`Paced`] how far the request is: even in a head, odd behind it.
 #[derive(Clone, Debug)]
-pub(super) struct Pace(Arc<AtomicBool>);
+pub(super) struct Pace(Arc<AtomicUsize>);
 
 impl Pace {
     pub(super) fn new<S>(stream: S, limit: Duration) -> (Paced<S>, Self) {
-        let in_head = Arc::new(AtomicBool::new(true));
-        let paced = Paced { stream, limit, in_head: Arc::clone(&in_head), deadline: None };
-        (paced, Self(in_head))
+        let step = Arc::default();
+        let paced = Paced { stream, limit, step: Arc::clone(&step), head: None, answer: None };
+        (paced, Self(step))
     }
 
     pub(super) fn head_is_read(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.fetch_or(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_answered(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
+
+type Deadline = Pin<Box<Sleep>>;
 
 /// The stream.
 #[derive(Debug)]
 pub(super) struct Paced<S> {
     stream: S,
     limit: Duration,
-    /// Whether what comes now belongs to a head.
-    in_head: Arc<AtomicBool>,
-    deadline: Option<Pin<Box<Sleep>>>,
+    step: Arc<AtomicUsize>,
+    /// Until when the head of this step must have come.
+    head: Option<(usize, Deadline)>,
+    /// Until when the client must have taken a piece of the answer.
+    answer: Option<Deadline>,
+}
+
+impl<S> Paced<S> {
+    /// What has become of a write; when nothing, for how long now.
+    fn written<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        write: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if write.is_ready() {
+            self.answer = None;
+            return write;
+        }
+        let deadline = self.answer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        ready!(deadline.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
@@ -56,19 +77,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let in_head = this.in_head.load(Ordering::Relaxed);
-        if !in_head {
-            this.deadline = None;
-        }
-        if let Some(deadline) = &mut this.deadline
+        let step = this.step.load(Ordering::Relaxed);
+        // A head that came in one piece leaves its deadline behind.
+        this.head.take_if(|(of, _)| *of != step);
+        if let Some((_, deadline)) = &mut this.head
             && deadline.as_mut().poll(context).is_ready()
         {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        if in_head && this.deadline.is_none() {
+        if step % 2 == 0 && this.head.is_none() {
             // A head mostly comes in one piece: this timer is then dropped before it is ever registered.
-            this.deadline = Some(Box::pin(sleep(this.limit)));
+            this.head = Some((step, Box::pin(sleep(this.limit))));
         }
         Poll::Ready(Ok(()))
     }
@@ -80,7 +100,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(context, bytes)
+        let this = self.get_mut();
+        let write = Pin::new(&mut this.stream).poll_write(context, bytes);
+        this.written(context, write)
     }
 
     fn poll_write_vectored(
@@ -88,7 +110,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(context, slices)
+        let this = self.get_mut();
+        let write = Pin::new(&mut this.stream).poll_write_vectored(context, slices);
+        this.written(context, write)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -96,10 +120,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        let flush = Pin::new(&mut this.stream).poll_flush(context);
+        this.written(context, flush)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(context)
+        let this = self.get_mut();
+        let shutdown = Pin::new(&mut this.stream).poll_shutdown(context);
+        this.written(context, shutdown)
     }
 }
