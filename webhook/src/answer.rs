@@ -7,9 +7,11 @@ use profile::{
     snapshot::{Snapshot, Switches},
 };
 
+use serde::de::IgnoredAny;
+
 use crate::{
     patch::patch,
-    review::{OldPod, Request, Response, ReviewError},
+    review::{OldPod, Purpose, Request, Response, ReviewError},
     warnings::{audit_annotations, warnings},
 };
 
@@ -87,14 +89,16 @@ pub fn answer(
     snapshot: &Snapshot,
     seal: &dyn Seal,
 ) -> Result<Answer, ReviewError> {
-    let request = Request::parse(body)?;
+    let request: Request<'_> = match Request::parse(body) {
+        Ok(request) => request,
+        Err(error) => return foreign(body).ok_or(error),
+    };
     let uid = &*request.uid;
     let before = request.old_object.as_ref().map(OldPod::ephemeral_names).unwrap_or_default();
-    let scope = match (&*request.operation, request.sub_resource.as_deref().unwrap_or_default()) {
-        _ if !request.is_about_pods() => return Ok(ignored(uid, "is not about pods")),
-        ("CREATE", "") => Scope::Create,
-        ("UPDATE", "ephemeralcontainers") => Scope::Ephemeral { before: &before },
-        _ => return Ok(ignored(uid, "neither makes a pod nor adds ephemeral containers")),
+    let scope = match request.purpose() {
+        Ok(Purpose::Create) => Scope::Create,
+        Ok(Purpose::AddEphemeral) => Scope::Ephemeral { before: &before },
+        Err(why) => return Ok(ignored(uid, why)),
     };
     let Some(pod) = &request.object else { return Ok(ignored(uid, "has no object")) };
     let namespace_name = request.namespace.as_deref().unwrap_or_default();
@@ -129,6 +133,12 @@ pub fn answer(
         audit_annotations: audit_annotations(&decision),
     };
     Ok(Answer { body: response.to_bytes(), verdict, reasons })
+}
+
+/// The answer to a request of which the object is no pod, where it need not be one.
+fn foreign(body: &[u8]) -> Option<Answer> {
+    let request = Request::<IgnoredAny, IgnoredAny>::parse(body).ok()?;
+    request.purpose().err().map(|why| ignored(&request.uid, why))
 }
 
 /// A registration that sends what is not ours must not stop anybody's work.

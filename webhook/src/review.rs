@@ -11,19 +11,18 @@ const KIND: &str = "AdmissionReview";
 /// A review, with only the fields that an answer needs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Review<'a> {
+struct Review<'a, R> {
     #[serde(borrow, default)]
     api_version: Text<'a>,
     #[serde(borrow, default)]
     kind: Text<'a>,
-    #[serde(borrow, default)]
-    request: Option<Request<'a>>,
+    request: Option<R>,
 }
 
-/// What the API server asks.
+/// What the API server asks. Its objects are pods, or anything where nobody looks at them.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Request<'a> {
+pub struct Request<'a, P = Pod<'a>, O = OldPod<'a>> {
     #[serde(borrow, default)]
     pub uid: Text<'a>,
     #[serde(borrow, default)]
@@ -34,10 +33,15 @@ pub struct Request<'a> {
     pub namespace: Option<Text<'a>>,
     #[serde(borrow, default)]
     pub operation: Text<'a>,
-    #[serde(borrow, default)]
-    pub object: Option<Pod<'a>>,
-    #[serde(borrow, default)]
-    pub old_object: Option<OldPod<'a>>,
+    pub object: Option<P>,
+    pub old_object: Option<O>,
+}
+
+/// What a request wants to do to a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Create,
+    AddEphemeral,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -87,13 +91,13 @@ pub enum ReviewError {
     NoUid,
 }
 
-impl<'a> Request<'a> {
+impl<'a, P: Deserialize<'a>, O: Deserialize<'a>> Request<'a, P, O> {
     /// Parses a body.
     pub fn parse(body: &'a [u8]) -> Result<Self, ReviewError> {
         if body.is_empty() {
             return Err(ReviewError::Empty);
         }
-        let review: Review<'a> = serde_json::from_str(std::str::from_utf8(body)?)?;
+        let review: Review<'a, Self> = serde_json::from_str(std::str::from_utf8(body)?)?;
         if *review.kind != *KIND {
             return Err(ReviewError::WrongKind { found: clip(&review.kind) });
         }
@@ -104,9 +108,16 @@ impl<'a> Request<'a> {
         if request.uid.is_empty() { Err(ReviewError::NoUid) } else { Ok(request) }
     }
 
-    /// Whether it is about pods.
-    pub fn is_about_pods(&self) -> bool {
-        self.resource.group.is_empty() && *self.resource.resource == *"pods"
+    /// What is to be done to a pod, or why there is nothing of ours to do.
+    pub fn purpose(&self) -> Result<Purpose, &'static str> {
+        if !self.resource.group.is_empty() || *self.resource.resource != *"pods" {
+            return Err("is not about pods");
+        }
+        match (&*self.operation, self.sub_resource.as_deref().unwrap_or_default()) {
+            ("CREATE", "") => Ok(Purpose::Create),
+            ("UPDATE", "ephemeralcontainers") => Ok(Purpose::AddEphemeral),
+            _ => Err("neither makes a pod nor adds ephemeral containers"),
+        }
     }
 }
 
