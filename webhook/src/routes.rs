@@ -2,18 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{Request, State},
-    response::Response,
-    routing::post,
-};
-use bytes::Bytes;
+use axum::{Router, body::Body, extract::Request, response::Response, routing::post};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use tokio::time::{Instant, timeout};
 
+use self::body::{BodyError, Reader, Whole};
 use crate::{
     answer::{Answer, Path, answer},
     metrics::Metrics,
@@ -22,8 +15,13 @@ use crate::{
     token::Token,
 };
 
+mod body;
+
 /// What API servers send at most: etcd's limit on a request, twice (the old object and the new one).
 pub const BODY_MAX: usize = 3 << 20;
+
+/// How long a review waits for the first snapshot: the API server gives up on it after 2 s.
+const LOADING: Duration = Duration::from_millis(1500);
 
 /// All that answering needs.
 #[derive(Clone, Debug)]
@@ -38,26 +36,44 @@ pub struct Reviews {
 
 /// The endpoints.
 pub fn router(reviews: Reviews) -> Router {
-    let reviews = Arc::new(reviews);
-    Path::ALL.into_iter().fold(Router::new(), |router, path| {
-        let reviews = Arc::clone(&reviews);
-        router.route(
-            path.as_str(),
-            post(move |request| review(State(Arc::clone(&reviews)), path, request)),
-        )
-    })
+    let reader = Reader::new(reviews.body_time);
+    let shared = Arc::new((reviews, reader));
+    let router = Path::ALL.into_iter().fold(Router::new(), |router, path| {
+        let shared = Arc::clone(&shared);
+        router.route(path.as_str(), post(move |request| review(Arc::clone(&shared), path, request)))
+    });
+    let paths = Path::ALL.map(Path::as_str).join(", ");
+    router
+        .fallback(async move || text(StatusCode::NOT_FOUND, &format!("reviews go to {paths}")))
+        .method_not_allowed_fallback(async || {
+            text(StatusCode::METHOD_NOT_ALLOWED, "a review is sent by POST")
+        })
 }
 
-async fn review(State(reviews): State<Arc<Reviews>>, path: Path, request: Request) -> Response {
+async fn review(shared: Arc<(Reviews, Reader)>, path: Path, request: Request) -> Response {
+    let (reviews, reader) = &*shared;
     let (head, body) = request.into_parts();
-    let body = match check(&reviews, &head.headers) {
-        Ok(()) => read(body, &head.headers, reviews.body_time).await,
-        Err(refusal) => Err(refusal),
-    };
-    match body {
-        Ok(body) => reply(&reviews, path, &body, &head.headers),
-        Err(refusal) => refuse(&reviews, path, &refusal),
+    match receive(reviews, reader, &head.headers, body).await {
+        Ok(body) => reply(reviews, path, &body.bytes, &head.headers),
+        Err(refusal) => refuse(reviews, path, &refusal),
     }
+}
+
+async fn receive<'a>(
+    reviews: &Reviews,
+    reader: &'a Reader,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Whole<'a>, Refusal> {
+    check(reviews, headers)?;
+    let body = read(reader, body, headers).await?;
+    // Nothing is bound from nothing: a review that comes before the first snapshot waits for it, if not for long.
+    if !reviews.published.is_loaded() && timeout(LOADING, reviews.published.loaded()).await.is_err()
+    {
+        let message = "not ready: bindings and profiles are not loaded yet";
+        return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "not-loaded", message));
+    }
+    Ok(body)
 }
 
 /// Why a request is not answered with a review.
@@ -91,27 +107,21 @@ fn check(reviews: &Reviews, headers: &HeaderMap) -> Result<(), Refusal> {
     Err(Refusal::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", message))
 }
 
-async fn read(body: Body, headers: &HeaderMap, time: Duration) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        let message = format!("the body is larger than {BODY_MAX} bytes");
-        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", message)
-    };
+async fn read<'a>(
+    reader: &'a Reader,
+    body: Body,
+    headers: &HeaderMap,
+) -> Result<Whole<'a>, Refusal> {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    if length.is_some_and(|length: u64| length > BODY_MAX as u64) {
-        return Err(too_large());
-    }
-    match timeout(time, Limited::new(body, BODY_MAX).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            let message = format!("the body broke off: {error}");
-            Err(Refusal::new(StatusCode::BAD_REQUEST, "broken-body", message))
-        }
-        Err(_elapsed) => {
-            let message = format!("the body did not come within {} s", time.as_secs_f32());
-            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "slow-body", message))
-        }
-    }
+    reader.read(body, length).await.map_err(|error| {
+        let (status, reason) = match &error {
+            BodyError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
+            BodyError::Slow(_) => (StatusCode::REQUEST_TIMEOUT, "slow-body"),
+            BodyError::Crowded => (StatusCode::SERVICE_UNAVAILABLE, "crowded"),
+            BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "broken-body"),
+        };
+        Refusal::new(status, reason, chain(&error))
+    })
 }
 
 fn reply(reviews: &Reviews, path: Path, body: &[u8], headers: &HeaderMap) -> Response {
@@ -141,14 +151,24 @@ fn refuse(reviews: &Reviews, path: Path, refusal: &Refusal) -> Response {
     let Refusal { status, reason, message } = refusal;
     tracing::debug!(path = path.as_str(), status = status.as_u16(), message, "request refused");
     reviews.metrics.refused(path, reason);
-    let mut response = Response::new(Body::from(format!("{message}\n")));
-    *response.status_mut() = *status;
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, text);
-    if matches!(*status, StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT) {
+    let mut response = text(*status, message);
+    let body_is_left = [
+        StatusCode::PAYLOAD_TOO_LARGE,
+        StatusCode::REQUEST_TIMEOUT,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    if body_is_left.contains(status) {
         // The rest of the body is not worth reading.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
+    response
+}
+
+fn text(status: StatusCode, message: &str) -> Response {
+    let mut response = Response::new(Body::from(format!("{message}\n")));
+    *response.status_mut() = status;
+    let text = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, text);
     response
 }
 

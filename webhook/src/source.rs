@@ -63,6 +63,12 @@ impl Published {
         *self.loaded.borrow()
     }
 
+    /// Waits until there is a snapshot.
+    pub async fn loaded(&self) {
+        // The sender is this object's own, so waiting cannot fail.
+        drop(self.loaded.subscribe().wait_for(|loaded| *loaded).await);
+    }
+
     /// Publishes what the world is like now.
     pub fn publish(&self, world: &mut crate::world::World) {
         self.snapshot.store(world.snapshot());
