@@ -1,7 +1,7 @@
 //! Our own certificates in a folder: made once, changed whole, found again.
 
 use std::{
-    env, fs,
+    fs,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -136,29 +136,11 @@ async fn plain_files_of_ours_are_taken_over() {
     assert_eq!(second.certificate(), third.certificate());
 }
 
-const FOLDER: &str = "CERTS_TEST_FOLDER";
-
-/// Changes the folder again and again, until it is killed.
-#[tokio::test]
-#[ignore = "started by processes_killed_at_any_moment_leave_a_good_pair"]
-async fn child_that_renews_without_end() {
-    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
-    for number in 0_u64.. {
-        let name = format!("name{}-{number}", std::process::id());
-        // A name that the leaf lacks is a reason to renew it.
-        drop(opened(&folder, vec![name.parse().unwrap()]).await);
-        if number % 8 == 7 {
-            // Or else the list of names grows and grows.
-            fs::remove_file(folder.join("tls.crt")).unwrap();
-        }
-    }
-}
-
+/// Starts `renew.rs`.
 fn child(folder: &Path) -> Child {
-    let mut command = Command::new(env::current_exe().expect("this test has a file"));
-    command.args(["--exact", "folder::child_that_renews_without_end", "--ignored"]);
-    command.env(FOLDER, folder).stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("this test can be started again")
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certs-renew"));
+    command.arg(folder).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("cargo has built the program")
 }
 
 #[tokio::test]
