@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use profile::kinds::{GROUP, ProfileBinding, ProfileKind, ProfileRecording};
+use profile::kinds::{GROUP, ProfileBinding, ProfileKind, ProfileRecording, Validate};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -126,8 +126,8 @@ fn reduce(number: usize, value: Value) -> Result<Option<Document>, String> {
     };
     let key = (namespace.into(), name.into());
     let item = match kind {
-        Kind::Binding => item::binding(&typed::<ProfileBinding>(value)?),
-        Kind::Recording => item::recording(&typed::<ProfileRecording>(value)?),
+        Kind::Binding => item::binding(&checked::<ProfileBinding>(value)?),
+        Kind::Recording => item::recording(&checked::<ProfileRecording>(value)?),
         Kind::Namespace => {
             let labels = metadata
                 .get("labels")
@@ -148,13 +148,33 @@ fn profile(kind: ProfileKind, value: Value) -> Result<Item, String> {
     use profile::kinds::{AppArmorProfile, RawSelinuxProfile, SeccompProfile, SelinuxProfile};
     let spec = ProfileSpec {
         state: match kind {
-            ProfileKind::SeccompProfile => typed::<SeccompProfile>(value)?.spec.state,
-            ProfileKind::SelinuxProfile => typed::<SelinuxProfile>(value)?.spec.state,
-            ProfileKind::RawSelinuxProfile => typed::<RawSelinuxProfile>(value)?.spec.state,
-            ProfileKind::AppArmorProfile => typed::<AppArmorProfile>(value)?.spec.state,
+            ProfileKind::SeccompProfile => checked::<SeccompProfile>(value)?.spec.state,
+            ProfileKind::SelinuxProfile => checked::<SelinuxProfile>(value)?.spec.state,
+            ProfileKind::RawSelinuxProfile => checked::<RawSelinuxProfile>(value)?.spec.state,
+            ProfileKind::AppArmorProfile => checked::<AppArmorProfile>(value)?.spec.state,
         },
     };
     Ok(item::profile_without_status(&spec))
+}
+
+/// The typed object, if the API server would take it.
+fn checked<T: DeserializeOwned + Validate>(mut value: Value) -> Result<T, String> {
+    drop_nulls(&mut value);
+    let object: T = typed(value)?;
+    let problems: Vec<_> = object.validate().iter().map(ToString::to_string).collect();
+    if problems.is_empty() { Ok(object) } else { Err(problems.join("; ")) }
+}
+
+/// A field that is null is one that is not there, as it is for the API server.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, field| !field.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// The typed object, or the path of the field that does not fit and why.

@@ -12,6 +12,12 @@ metadata: {name: b, namespace: ns}
 spec: {profileRef: {kind: SeccompProfile, name: p}, image: nginx}
 ";
 
+const RECORDING: &str = "apiVersion: security-profiles-operator.x-k8s.io/v1
+kind: ProfileRecording
+metadata: {name: r, namespace: ns}
+spec: {kind: SeccompProfile, recorder: , podSelector: {}, stopAfter: X}
+";
+
 fn write(folder: &Path, name: &str, text: &str) {
     std::fs::write(folder.join(name), text).unwrap();
 }
@@ -31,6 +37,7 @@ fn problems(text: &str) -> Vec<String> {
 #[case::missing_field(&BINDING.replace(", image: nginx", ""), "a.yaml, document 1: spec: missing field `image`")]
 #[case::no_name(&BINDING.replace("name: b, ", ""), "a.yaml, document 1: metadata.name: missing")]
 #[case::unknown_kind(&BINDING.replace("ProfileBinding", "ProfileBindings"), "a.yaml, document 1: kind: ProfileBindings is none")]
+#[case::stop_after(&RECORDING.replace("X", "soon"), "a.yaml, document 1: spec.stopAfter: ")]
 #[case::no_kind("a: b", "a.yaml, document 1: kind: missing")]
 #[case::second(&format!("{BINDING}---\n{}", BINDING.replace("nginx", "a b")), "a.yaml, document 2: spec.image")]
 #[case::twice(&format!("{BINDING}---\n{BINDING}"), "a.yaml, document 2: ProfileBinding b is defined a second time here")]
@@ -40,6 +47,11 @@ fn names_file_document_and_field(#[case] text: &str, #[case] expected: &str) {
     let problems = problems(text);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(problems[0].starts_with(expected), "{problems:?}");
+}
+
+#[test]
+fn a_field_left_empty_is_one_that_is_not_there() {
+    assert_eq!(problems(&RECORDING.replace("X", "10m")), Vec::<String>::new());
 }
 
 #[test]
