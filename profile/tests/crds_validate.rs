@@ -169,3 +169,27 @@ fn an_object_has_a_name_that_kubernetes_takes() {
     let object: RawSelinuxProfile = serde_saphyr::from_str(yaml).unwrap();
     assert_snapshot!(object.validate()[0], @"metadata.name: a name must be lower-case letters, digits, '-' and '.', and begin and end with a letter or digit, such as nginx-1.27");
 }
+
+#[test]
+fn switches_as_they_were_spelled_before_v1_still_switch() {
+    let seccomp =
+        |spec: &str| -> profile::kinds::SeccompProfileSpec { serde_json::from_str(spec).unwrap() };
+    let selinux =
+        |spec: &str| -> profile::kinds::SelinuxProfileSpec { serde_json::from_str(spec).unwrap() };
+    let apparmor =
+        |spec: &str| -> profile::kinds::AppArmorProfileSpec { serde_json::from_str(spec).unwrap() };
+    let states = [
+        r#"{"defaultAction": "SCMP_ACT_LOG"}"#,
+        r#"{"defaultAction": "SCMP_ACT_LOG", "disabled": false}"#,
+        r#"{"defaultAction": "SCMP_ACT_LOG", "disabled": false, "state": "Disabled"}"#,
+        r#"{"defaultAction": "SCMP_ACT_LOG", "disabled": true}"#,
+    ]
+    .map(|spec| seccomp(spec).effective_state().as_str());
+    assert_eq!(states, ["Enabled", "Enabled", "Disabled", "Disabled"]);
+    let modes = ["{}", r#"{"permissive": true}"#, r#"{"mode": "Permissive", "permissive": false}"#]
+        .map(|spec| selinux(spec).effective_mode().as_str());
+    assert_eq!(modes, ["Enforcing", "Permissive", "Permissive"]);
+    let modes =
+        ["{}", r#"{"complainMode": true}"#].map(|spec| apparmor(spec).effective_mode().as_str());
+    assert_eq!(modes, ["Enforce", "Complain"]);
+}

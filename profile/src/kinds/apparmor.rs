@@ -50,9 +50,15 @@ pub struct AppArmorProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
+    /// The spelling of state before v1: true is Disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// Enforce, or Complain (what is not allowed is logged and happens). Default: Enforce.
     #[serde(default)]
     pub mode: AppArmorMode,
+    /// The spelling of mode before v1: true is Complain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub complain_mode: Option<bool>,
     /// What the container may do. What is not named is refused.
     #[serde(rename = "abstract", default, skip_serializing_if = "Option::is_none")]
     pub abstract_: Option<Abstract>,
@@ -61,6 +67,18 @@ pub struct AppArmorProfileSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500_000))]
     pub policy: Option<String>,
+}
+
+impl AppArmorProfileSpec {
+    /// Whether the profile is put on nodes, whichever spelling says so.
+    pub fn effective_state(&self) -> ProfileState {
+        self.state.or_disabled(self.disabled)
+    }
+
+    /// The mode, whichever spelling says so.
+    pub fn effective_mode(&self) -> AppArmorMode {
+        if self.complain_mode == Some(true) { AppArmorMode::Complain } else { self.mode }
+    }
 }
 
 /// Where the profile is.

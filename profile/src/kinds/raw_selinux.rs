@@ -27,11 +27,21 @@ pub struct RawSelinuxProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
+    /// The spelling of state before v1: true is Disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// The body of the module's CIL block, without the block itself: at most 500000 characters. Only statements about the
     /// block's own types have an effect, such as (blockinherit container) and (allow process var_log_t (file (read)));
     /// a profile with another one, or with a parenthesis that is not closed, is not installed.
     #[schemars(length(min = 1, max = 500_000))]
     pub policy: String,
+}
+
+impl RawSelinuxProfileSpec {
+    /// Whether the profile is put on nodes, whichever spelling says so.
+    pub fn effective_state(&self) -> ProfileState {
+        self.state.or_disabled(self.disabled)
+    }
 }
 
 /// What the API server cannot check: it has no parser.

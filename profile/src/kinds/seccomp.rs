@@ -150,6 +150,9 @@ pub struct SeccompProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
+    /// The spelling of state before v1: true is Disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// What happens to a system call that no rule names: SCMP_ACT_KILL, _KILL_PROCESS, _KILL_THREAD, _TRAP, _ERRNO,
     /// _TRACE, _ALLOW, _LOG, _NOTIFY.
     pub default_action: Action,
@@ -178,6 +181,13 @@ pub struct SeccompProfileSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1024))]
     pub syscalls: Vec<Syscall>,
+}
+
+impl SeccompProfileSpec {
+    /// Whether the profile is put on nodes, whichever spelling says so.
+    pub fn effective_state(&self) -> ProfileState {
+        self.state.or_disabled(self.disabled)
+    }
 }
 
 /// Where the profile is.

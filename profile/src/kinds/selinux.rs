@@ -71,9 +71,15 @@ pub struct SelinuxProfileSpec {
     /// Whether the profile is put on nodes: Enabled or Disabled. Default: Enabled.
     #[serde(default)]
     pub state: ProfileState,
+    /// The spelling of state before v1: true is Disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disabled: Option<bool>,
     /// Enforcing, or Permissive (what is not allowed is logged and happens). Default: Enforcing.
     #[serde(default)]
     pub mode: SelinuxMode,
+    /// The spelling of mode before v1: true is Permissive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissive: Option<bool>,
     /// Templates and profiles whose rules are taken over. Default: the template container of the node.
     #[serde(default = "inherit_container")]
     #[schemars(length(max = 32))]
@@ -83,6 +89,18 @@ pub struct SelinuxProfileSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "allow_schema")]
     pub allow: Allow,
+}
+
+impl SelinuxProfileSpec {
+    /// Whether the profile is put on nodes, whichever spelling says so.
+    pub fn effective_state(&self) -> ProfileState {
+        self.state.or_disabled(self.disabled)
+    }
+
+    /// The mode, whichever spelling says so.
+    pub fn effective_mode(&self) -> SelinuxMode {
+        if self.permissive == Some(true) { SelinuxMode::Permissive } else { self.mode }
+    }
 }
 
 fn allow_schema(_: &mut SchemaGenerator) -> Schema {

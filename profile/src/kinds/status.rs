@@ -31,6 +31,14 @@ spelled! {
     }
 }
 
+impl ProfileState {
+    /// With what `spec.disabled` says, which was the switch before v1 and which manifests in the wild still carry.
+    #[must_use]
+    pub fn or_disabled(self, disabled: Option<bool>) -> Self {
+        if disabled == Some(true) { Self::Disabled } else { self }
+    }
+}
+
 /// How many nodes have the profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]

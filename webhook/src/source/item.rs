@@ -18,6 +18,15 @@ use crate::world::Item;
 pub struct ProfileSpec {
     #[serde(default)]
     pub state: ProfileState,
+    /// The switch as it was spelled before v1.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+}
+
+impl ProfileSpec {
+    fn state(&self) -> ProfileState {
+        self.state.or_disabled(self.disabled)
+    }
 }
 
 /// The part of a profile's status that tells how far it is.
@@ -50,7 +59,7 @@ pub fn namespace(labels: &impl Labels) -> Item {
 
 /// A profile of a cluster: as long as its status does not say that it is installed, it is not.
 pub fn profile(spec: &ProfileSpec, status: Option<&ProfileStatus>) -> Item {
-    Item::Profile(match (spec.state, status.and_then(|status| status.status)) {
+    Item::Profile(match (spec.state(), status.and_then(|status| status.status)) {
         (ProfileState::Disabled, _) => Readiness::Disabled,
         (ProfileState::Enabled, Some(ProfilePhase::Installed)) => Readiness::Ready,
         (ProfileState::Enabled, Some(phase)) => Readiness::NotYet(phase.as_str()),
@@ -60,7 +69,7 @@ pub fn profile(spec: &ProfileSpec, status: Option<&ProfileStatus>) -> Item {
 
 /// A profile of a folder, where nobody writes a status.
 pub fn profile_without_status(spec: &ProfileSpec) -> Item {
-    Item::Profile(match spec.state {
+    Item::Profile(match spec.state() {
         ProfileState::Disabled => Readiness::Disabled,
         ProfileState::Enabled => Readiness::Ready,
     })

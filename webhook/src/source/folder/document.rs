@@ -147,11 +147,16 @@ fn reduce(number: usize, value: Value) -> Result<Option<Document>, String> {
 fn profile(kind: ProfileKind, value: Value) -> Result<Item, String> {
     use profile::kinds::{AppArmorProfile, RawSelinuxProfile, SeccompProfile, SelinuxProfile};
     let spec = ProfileSpec {
+        disabled: None,
         state: match kind {
-            ProfileKind::SeccompProfile => checked::<SeccompProfile>(value)?.spec.state,
-            ProfileKind::SelinuxProfile => checked::<SelinuxProfile>(value)?.spec.state,
-            ProfileKind::RawSelinuxProfile => checked::<RawSelinuxProfile>(value)?.spec.state,
-            ProfileKind::AppArmorProfile => checked::<AppArmorProfile>(value)?.spec.state,
+            ProfileKind::SeccompProfile => checked::<SeccompProfile>(value)?.spec.effective_state(),
+            ProfileKind::SelinuxProfile => checked::<SelinuxProfile>(value)?.spec.effective_state(),
+            ProfileKind::RawSelinuxProfile => {
+                checked::<RawSelinuxProfile>(value)?.spec.effective_state()
+            }
+            ProfileKind::AppArmorProfile => {
+                checked::<AppArmorProfile>(value)?.spec.effective_state()
+            }
         },
     };
     Ok(item::profile_without_status(&spec))
