@@ -86,7 +86,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         ready!(Pin::new(&mut this.stream).poll_read(context, buffer))?;
-        if step % 2 == 0 && this.head.is_none() {
+        if step.is_multiple_of(2) && this.head.is_none() {
             // A head mostly comes in one piece: this timer is then dropped before it is ever registered.
             this.head = Some((step, Box::pin(sleep(this.limit))));
         }
