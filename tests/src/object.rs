@@ -12,6 +12,8 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("Pod", "pods", true),
     ("ServiceAccount", "serviceaccounts", true),
     ("Deployment", "deployments", true),
+    ("Role", "roles", true),
+    ("RoleBinding", "rolebindings", true),
     ("ClusterRole", "clusterroles", false),
     ("ClusterRoleBinding", "clusterrolebindings", false),
     ("CustomResourceDefinition", "customresourcedefinitions", false),

@@ -52,9 +52,12 @@ impl Webhook {
         Self::start_with(folder, source, &[]).await
     }
 
-    /// The same with more flags.
+    /// The same with more flags; with `--certs-secret` nothing is kept in the folder.
     pub async fn start_with(folder: &Path, source: Source<'_>, more: &[&str]) -> Result<Self> {
-        let mut flags = vec!["--certs".into(), folder.join("certs").into_os_string()];
+        let mut flags = Vec::new();
+        if !more.iter().any(|flag| flag.starts_with("--certs-secret")) {
+            flags.extend(["--certs".into(), folder.join("certs").into_os_string()]);
+        }
         flags.extend(match source {
             Source::Cluster(kubeconfig) => ["--kubeconfig".into(), kubeconfig.into()],
             Source::Manifests(manifests) => ["--manifests".into(), manifests.into()],

@@ -13,6 +13,8 @@ use tokio::{
 
 use crate::shared::{Lazy, Shared, Skipped};
 
+#[path = "cluster/certificates.rs"]
+mod certificates;
 #[path = "cluster/containers.rs"]
 mod containers;
 #[path = "cluster/deployment.rs"]
@@ -75,6 +77,7 @@ macro_rules! questions {
 pub(crate) use questions;
 
 const ALL: &[&[Question]] = &[
+    certificates::QUESTIONS,
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
