@@ -7,7 +7,7 @@ use tests::namespace::Namespace;
 use crate::{
     questions,
     shared::Shared,
-    write::{binding, context, create, effect, pod, profile, simple},
+    write::{binding, context, create, effect, pod, profile, simple, v1},
 };
 
 questions![
@@ -82,15 +82,21 @@ async fn an_ephemeral_container_is_bound_and_no_other_is_touched(shared: &Shared
         Some(&context(KIND, name))
     );
 
-    // A second one comes as a list of both, of which the first cannot be changed any more.
+    // A second one comes as a list of both, of which the first cannot be changed any more, not even
+    // when the binding is for another profile by now.
+    let other = format!("{name}-other");
+    create(&namespace, &[profile(KIND, &other)]).await?;
+    let rebound = json!({ "spec": { "profileRef": { "name": other } } });
+    namespace.patch(&v1(), "ProfileBinding", "b", &rebound).await?.granted()?;
+    shared.settled(&namespace).await?;
     let debug = json!([
         after.pointer("/spec/ephemeralContainers/0"),
         { "name": "again", "image": "busybox:1.36" },
     ]);
     let again = namespace.debug("pod", &debug).await?.granted()?;
-    assert_eq!(
-        again.pointer("/spec/ephemeralContainers/1/securityContext"),
-        Some(&context(KIND, name))
-    );
+    for (at, profile) in [(0, name), (1, &other)] {
+        let found = again.pointer(&format!("/spec/ephemeralContainers/{at}/securityContext"));
+        assert_eq!(found, Some(&context(KIND, profile)));
+    }
     Ok(())
 }
