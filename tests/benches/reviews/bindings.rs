@@ -12,6 +12,9 @@ use anyhow::Result;
 const NAMESPACE: &str = "shop";
 const IMAGE: &str = "registry.example.com/shop/web:1.27.3";
 
+/// How many a file has: a reader may take a file with very many documents for an attack.
+const FILE: usize = 1_000;
+
 /// What sort of bindings a namespace has besides the one that matches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Mix {
@@ -35,17 +38,18 @@ impl fmt::Display for Mix {
 
 /// Fills a folder.
 pub(crate) fn write(folder: &Path, mix: Mix, count: usize) -> Result<()> {
+    fs::create_dir_all(folder)?;
     let mut text = "apiVersion: security-profiles-operator.x-k8s.io/v1\n\
         kind: SeccompProfile\n\
         metadata: {name: web}\n\
         spec: {defaultAction: SCMP_ACT_ERRNO}\n"
         .to_owned();
-    let matching = match mix {
-        Mix::Usual => IMAGE,
-        Mix::Globs => "registry.example.com/shop/*",
-        Mix::Wildcards => "*",
+    let (matching, more) = match mix {
+        Mix::Usual => (IMAGE, ""),
+        Mix::Globs => ("registry.example.com/shop/*", ""),
+        Mix::Wildcards => ("*", "\n  override: Always"),
     };
-    binding(&mut text, "matching", "SeccompProfile", "web", matching, "")?;
+    binding(&mut text, "matching", "SeccompProfile", "web", matching, more)?;
     for n in 1..count {
         let kind = ["SeccompProfile", "SelinuxProfile", "AppArmorProfile"][n % 3];
         let team = n % 97;
@@ -63,9 +67,11 @@ pub(crate) fn write(folder: &Path, mix: Mix, count: usize) -> Result<()> {
             }
         };
         binding(&mut text, &format!("binding-{n}"), kind, &format!("p-{team}"), &image, &selector)?;
+        if n % FILE == 0 {
+            fs::write(folder.join(format!("{n}.yaml")), std::mem::take(&mut text))?;
+        }
     }
-    fs::create_dir_all(folder)?;
-    Ok(fs::write(folder.join("bindings.yaml"), text)?)
+    Ok(fs::write(folder.join("last.yaml"), text)?)
 }
 
 fn binding(
@@ -74,7 +80,7 @@ fn binding(
     kind: &str,
     profile: &str,
     image: &str,
-    selector: &str,
+    more: &str,
 ) -> fmt::Result {
     write!(
         text,
@@ -82,6 +88,6 @@ fn binding(
         apiVersion: security-profiles-operator.x-k8s.io/v1\n\
         kind: ProfileBinding\n\
         metadata: {{name: {name}, namespace: {NAMESPACE}}}\n\
-        spec:\n  profileRef: {{kind: {kind}, name: {profile}}}\n  image: \"{image}\"{selector}\n"
+        spec:\n  profileRef: {{kind: {kind}, name: {profile}}}\n  image: \"{image}\"{more}\n"
     )
 }

@@ -71,7 +71,7 @@ impl Connection {
         loop {
             match self.tls.read_tls(&mut self.stream) {
                 Ok(0) => bail!("the server closed the connection"),
-                Ok(_) => drop(self.tls.process_new_packets()?),
+                Ok(_) => self.tls.process_new_packets().map(|_state| ())?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(error).context("cannot receive"),
             }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use crate::{
     Effort,
     load::Load,
-    server::{Memory, Server},
+    server::{Memory, Server, Used},
 };
 
 /// A server and the load on it.
@@ -55,14 +55,15 @@ impl Subject {
         let before = self.server.used()?;
         let throughput = self.load.closed(request, time)?;
         let after = self.server.used()?;
-        let (processor, waited) =
-            (after.processor - before.processor, after.waited - before.waited);
+        let seconds =
+            |of: fn(&Used) -> Duration| of(&after).as_secs_f64() - of(&before).as_secs_f64();
+        let (processor, waited) = (seconds(|used| used.processor), seconds(|used| used.waited));
         let took = throughput.took.as_secs_f64();
         Ok(Turn {
             per_second: throughput.per_second(),
-            processor: processor.as_secs_f64() * 1e6 / f64::from(throughput.answers),
-            busy: (processor + waited).as_secs_f64() / took,
-            waited: waited.as_secs_f64() / took,
+            processor: processor * 1e6 / f64::from(throughput.answers),
+            busy: (processor + waited) / took,
+            waited: waited / took,
         })
     }
 }

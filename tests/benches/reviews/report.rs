@@ -1,6 +1,9 @@
 //! The table that people read.
 
-use std::fmt::{Display, Formatter, Result};
+use std::{
+    fmt::{Display, Formatter, Result},
+    time::Duration,
+};
 
 use crate::measure::{Figures, Turn, median};
 
@@ -31,7 +34,7 @@ impl Figures {
     }
 
     fn microseconds(&self, quantile: f64) -> f64 {
-        self.latency.value_at_quantile(quantile) as f64 / 1e3
+        Duration::from_nanos(self.latency.value_at_quantile(quantile)).as_secs_f64() * 1e6
     }
 
     fn label(&self) -> String {
@@ -84,8 +87,8 @@ fn line(f: &mut Formatter<'_>, own: &Figures, echo: &Figures) -> Result {
         own.microseconds(0.5),
         own.microseconds(0.99),
         own.microseconds(0.999),
-        own.memory.now as f64 / 1024.0,
-        own.memory.peak as f64 / 1024.0,
+        own.memory.now,
+        own.memory.peak,
         ready,
     )
 }
@@ -108,7 +111,7 @@ impl Report {
         goal("p99 at half load, us", p99, P99_MICROSECONDS, p99 < P99_MICROSECONDS)?;
         let flat = most.ratio(one, |turn| turn.processor);
         goal("processor time with most bindings, of that with one", flat, FLAT, flat <= FLAT)?;
-        let memory = most.memory.now as f64 / 1024.0;
+        let memory = most.memory.now;
         goal("RSS with most bindings, MiB", memory, MEMORY_MIB, memory < MEMORY_MIB)?;
         let ready = most.ready.map_or(f64::NAN, |ready| ready.as_secs_f64() * 1e3);
         goal(

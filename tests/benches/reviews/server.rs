@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use tests::{daemon::Daemon, plain_http};
 
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 const BETWEEN_TWO_LOOKS: Duration = Duration::from_millis(1);
 
 /// A running server.
@@ -31,11 +31,11 @@ pub(crate) struct Used {
     pub(crate) waited: Duration,
 }
 
-/// Memory in KiB.
-#[derive(Clone, Copy, Debug, Default)]
+/// Memory in MiB.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
-    pub(crate) now: u64,
-    pub(crate) peak: u64,
+    pub(crate) now: f64,
+    pub(crate) peak: f64,
 }
 
 impl Server {
@@ -101,10 +101,11 @@ impl Server {
 
     pub(crate) fn memory(&self) -> Result<Memory> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.daemon.pid()))?;
-        let field = |name: &str| -> Result<u64> {
+        let field = |name: &str| -> Result<f64> {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             let number = line.and_then(|line| line.split_whitespace().next());
-            Ok(number.with_context(|| format!("no {name} in the status"))?.parse()?)
+            let kib: u32 = number.with_context(|| format!("no {name} in the status"))?.parse()?;
+            Ok(f64::from(kib) / 1024.0)
         };
         Ok(Memory { now: field("VmRSS:")?, peak: field("VmHWM:")? })
     }
@@ -144,14 +145,12 @@ fn beside(name: &str) -> Result<std::path::PathBuf> {
 /// Two cores that this process may use, one for the server and one for the load; moves this process to the second.
 pub(crate) fn cores() -> Result<usize> {
     let status = fs::read_to_string("/proc/self/status")?;
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let mut allowed = list.unwrap_or_default().trim().split(',').flat_map(|range| {
+    let ranges = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let allowed = ranges.unwrap_or_default().trim().split(',').filter_map(|range| {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
-        match (first.parse::<usize>(), last.parse()) {
-            (Ok(first), Ok(last)) => first..=last,
-            _ => 1..=0,
-        }
+        Some(first.parse::<usize>().ok()?..=last.parse().ok()?)
     });
+    let mut allowed = allowed.flatten();
     let (Some(server), Some(load)) = (allowed.next(), allowed.next()) else {
         bail!("two processors are needed: one for the server and one for the load");
     };
