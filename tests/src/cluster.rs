@@ -161,7 +161,8 @@ impl Cluster {
         let mut paths = Vec::new();
         for file in files {
             let path = file?.path();
-            for crd in object::parse(&fs::read_to_string(&path)?)? {
+            let text = fs::read_to_string(&path)?;
+            for crd in object::parse(&text).with_context(|| path.display().to_string())? {
                 self.create(&crd).await.with_context(|| format!("{}", path.display()))?;
                 paths.push(object::location(&crd, "")?);
             }

@@ -120,28 +120,15 @@ impl Webhook {
         plain_http::get(self.admin, "/readyz").await
     }
 
-    /// The value of a metric with this ending, which has one sample.
+    /// The greatest sample of the metric whose name ends so.
     pub async fn gauge(&self, ending: &str) -> Result<f64> {
         let (_, text) = plain_http::get(self.admin, "/metrics").await?;
-        let sample = text.lines().filter(|line| !line.starts_with('#')).find_map(|line| {
+        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
             let (key, value) = line.rsplit_once(' ')?;
-            let name = key.split('{').next()?;
-            name.ends_with(ending).then(|| value.parse().ok())?
+            let known = key.split('{').next()?.ends_with(ending);
+            known.then(|| value.parse().ok())?
         });
-        sample.with_context(|| format!("no metric …{ending} in:\n{text}"))
-    }
-
-    /// The sum of all samples of a metric, whatever their labels.
-    pub async fn metric(&self, name: &str) -> Result<f64> {
-        let (_, text) = plain_http::get(self.admin, "/metrics").await?;
-        let samples = text.lines().filter_map(|line| {
-            let (key, value) = line.rsplit_once(' ')?;
-            let known = key.split('{').next() == Some(name);
-            known.then(|| value.parse::<f64>().ok())?
-        });
-        let samples: Vec<f64> = samples.collect();
-        anyhow::ensure!(!samples.is_empty(), "no metric {name} in:\n{text}");
-        Ok(samples.iter().sum())
+        samples.reduce(f64::max).with_context(|| format!("no metric ...{ending} in:\n{text}"))
     }
 
     /// Talks to the replica over TLS, trusting its own authority.

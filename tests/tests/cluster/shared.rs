@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use anyhow::{Result, anyhow};
@@ -38,13 +39,34 @@ impl std::error::Error for Skipped {}
 /// Started by the first question that is asked.
 #[derive(Debug, Default)]
 pub(crate) struct Lazy {
-    started: OnceCell<Result<Shared, String>>,
+    started: OnceCell<Result<Shared, Told>>,
+}
+
+/// An error that many questions run into, and only the first tells in full.
+#[derive(Debug)]
+struct Told {
+    error: String,
+    once: AtomicBool,
+}
+
+impl Told {
+    fn new(error: &anyhow::Error) -> Self {
+        Self { error: format!("{error:#}"), once: AtomicBool::new(false) }
+    }
+
+    fn again(&self) -> anyhow::Error {
+        if self.once.swap(true, Ordering::Relaxed) {
+            anyhow!("did not start: another question tells why")
+        } else {
+            anyhow!("{}", self.error)
+        }
+    }
 }
 
 impl Lazy {
     pub(crate) async fn get(&self, programs: &Programs) -> Result<&Shared> {
-        let start = async || Shared::start(programs).await.map_err(|error| format!("{error:#}"));
-        self.started.get_or_init(start).await.as_ref().map_err(|error| anyhow!("{error}"))
+        let start = async || Shared::start(programs).await.map_err(|error| Told::new(&error));
+        self.started.get_or_init(start).await.as_ref().map_err(Told::again)
     }
 }
 
@@ -54,7 +76,7 @@ pub(crate) struct Shared {
     pub(crate) cluster: Cluster,
     /// For webhooks, which may do no more than they must.
     pub(crate) kubeconfig: PathBuf,
-    replicas: OnceCell<Result<Replicas, String>>,
+    replicas: OnceCell<Result<Replicas, Told>>,
 }
 
 #[derive(Debug)]
@@ -79,10 +101,10 @@ impl Shared {
         let start = async || {
             Replicas::start(&self.cluster, &self.kubeconfig)
                 .await
-                .map_err(|error| format!("{error:#}"))
+                .map_err(|error| Told::new(&error))
         };
         let started = self.replicas.get_or_init(start).await.as_ref();
-        Ok(started.map_err(|error| anyhow!("{error}"))?.webhooks.each_ref())
+        Ok(started.map_err(Told::again)?.webhooks.each_ref())
     }
     /// A namespace with these labels.
     pub(crate) async fn namespace(&self, labels: &[(&str, &str)]) -> Result<Namespace> {

@@ -111,6 +111,8 @@ pub(crate) fn difference(before: &Value, after: &Value) -> Result<Value> {
 
 fn own(pod: &Value) -> Value {
     let mut pod = pod.clone();
+    // Conditions carry the time at which they came to hold.
+    pod.as_object_mut().map(|pod| pod.remove("status"));
     for field in ["namespace", "uid", "creationTimestamp", "managedFields", "resourceVersion"] {
         pod["metadata"].as_object_mut().map(|metadata| metadata.remove(field));
     }
