@@ -36,7 +36,7 @@ async fn every_manifest_is_accepted_as_it_stands(shared: &Shared) -> Result<()> 
             let answer: Answer = shared.cluster.asker().ask("POST", &at, Some(&manifest)).await?;
             assert_eq!(answer.warnings, Vec::<String>::new(), "{}", path.display());
             let stored = answer.granted().with_context(|| path.display().to_string())?;
-            assert_contains(&stored["spec"], &manifest["spec"]);
+            assert_contains(&stored["spec"], &manifest["spec"], "spec");
             let (kind, name) = (text(&manifest, "/kind")?, text(&manifest, "/metadata/name")?);
             let newest = namespace.get(&v1(), kind, name).await?.context("not served as v1")?;
             assert_eq!(newest["spec"], stored["spec"], "{}", path.display());
@@ -48,16 +48,20 @@ async fn every_manifest_is_accepted_as_it_stands(shared: &Shared) -> Result<()> 
 }
 
 /// All that is in `part` is in `whole`, which may have more: defaults.
-fn assert_contains(whole: &Value, part: &Value) {
+fn assert_contains(whole: &Value, part: &Value, at: &str) {
     match part {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| assert_contains(&whole[name], value));
+            for (name, value) in fields {
+                assert_contains(&whole[name], value, &format!("{at}.{name}"));
+            }
         }
         Value::Array(items) => {
-            assert_eq!(whole.as_array().map(Vec::len), Some(items.len()), "{whole}");
-            items.iter().enumerate().for_each(|(at, item)| assert_contains(&whole[at], item));
+            assert_eq!(whole.as_array().map(Vec::len), Some(items.len()), "{at}: {whole}");
+            for (index, item) in items.iter().enumerate() {
+                assert_contains(&whole[index], item, &format!("{at}[{index}]"));
+            }
         }
-        _ => assert_eq!(whole, part),
+        _ => assert_eq!(whole, part, "{at}"),
     }
 }
 
