@@ -12,8 +12,11 @@ use serde::de::IgnoredAny;
 use crate::{
     patch::patch,
     review::{OldPod, Purpose, Request, Response, ReviewError},
-    warnings::{audit_annotations, warnings},
+    warnings::{audit_annotations, cut, warnings},
 };
+
+/// The names in a denial are of the pod's author's making, as long as he likes.
+const DENIAL_MAX: usize = 2048;
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,7 +118,7 @@ pub fn answer(
     let decision = decide::decide(&question, seal);
     let denied = (!decision.denials.is_empty()).then(|| {
         let denials: Vec<_> = decision.denials.iter().take(8).map(ToString::to_string).collect();
-        format!("cinch: {}", denials.join("; "))
+        cut(&format!("cinch: {}", denials.join("; ")), DENIAL_MAX)
     });
     let patch = if denied.is_some() { None } else { patch(pod, &decision.changes) };
     let verdict = match (&denied, &patch) {

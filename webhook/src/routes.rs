@@ -13,6 +13,7 @@ use crate::{
     seal::HmacSeal,
     source::{Published, chain},
     token::Token,
+    warnings::cut,
 };
 
 mod body;
@@ -22,6 +23,8 @@ pub const BODY_MAX: usize = 3 << 20;
 
 /// How long a review waits for the first snapshot: the API server gives up on it after 2 s.
 const LOADING: Duration = Duration::from_millis(1500);
+
+const MESSAGE_MAX: usize = 512;
 
 /// All that answering needs.
 #[derive(Clone, Debug)]
@@ -151,7 +154,8 @@ fn refuse(reviews: &Reviews, path: Path, refusal: &Refusal) -> Response {
     let Refusal { status, reason, message } = refusal;
     tracing::debug!(path = path.as_str(), status = status.as_u16(), message, "request refused");
     reviews.metrics.refused(path, reason);
-    let mut response = text(*status, message);
+    // A parser's error repeats what it did not like, as long as that is.
+    let mut response = text(*status, &cut(message, MESSAGE_MAX));
     let body_is_left = [
         StatusCode::PAYLOAD_TOO_LARGE,
         StatusCode::REQUEST_TIMEOUT,

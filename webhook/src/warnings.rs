@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use profile::decide::{Bound, Decision, Note, Recorded};
+use rustc_hash::FxHashMap;
 
 /// The API server cuts a longer warning, and all of them when they are more than 4 KiB together.
 const WARNING_MAX: usize = 256;
@@ -13,13 +14,14 @@ const AUDIT_MAX: usize = 2048;
 /// The warnings, each told once for all the containers that it is about.
 pub fn warnings(notes: &[Note<'_>]) -> Vec<String> {
     let mut grouped: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut places = FxHashMap::default();
     for note in notes {
         let text = note.to_string();
-        let at = grouped.iter().position(|(t, _)| *t == text).unwrap_or_else(|| {
-            grouped.push((text, Vec::new()));
+        let place = *places.entry(text).or_insert_with_key(|text| {
+            grouped.push((text.clone(), Vec::new()));
             grouped.len() - 1
         });
-        grouped[at].1.extend(note.container());
+        grouped[place].1.extend(note.container());
     }
     let more = grouped.len().saturating_sub(WARNINGS_MAX);
     let mut warnings: Vec<_> = grouped
@@ -85,7 +87,7 @@ fn list(entries: impl Iterator<Item = String>) -> String {
 }
 
 /// Shortens to a number of bytes, and takes out what has no place in a header or a log line.
-fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut(text: &str, max: usize) -> String {
     let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.len() > max {
         let end = (0..=max - 3).rev().find(|&n| clean.is_char_boundary(n)).unwrap_or_default();

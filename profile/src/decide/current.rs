@@ -58,9 +58,10 @@ fn profile<'a>(
 
 fn annotated<'a>(question: &Question<'a>, container: &Container<'_>) -> Option<Cow<'a, str>> {
     let annotations = question.pod.metadata.annotations.as_ref()?;
-    let mut of_apparmor = annotations.with_prefix(APPARMOR_ANNOTATION);
-    let (_, value) =
-        of_apparmor.find(|(key, _)| key[APPARMOR_ANNOTATION.len()..] == *container.name)?;
+    if !annotations.has_prefix(APPARMOR_ANNOTATION) {
+        return None;
+    }
+    let value = annotations.get(&[APPARMOR_ANNOTATION, &container.name].concat())?;
     Some(match value {
         "runtime/default" => Cow::Borrowed("RuntimeDefault"),
         "unconfined" => Cow::Borrowed("Unconfined"),

@@ -1,5 +1,7 @@
 //! Marks one container for the recordings that select it. Pure.
 
+use rustc_hash::FxHashSet;
+
 use super::{
     Change, Decision, Note, Place, Question, Recorded, Scope, Seal, Subject,
     binding::confine,
@@ -24,7 +26,7 @@ impl<'a> RecordedBy<'a> {
 
 /// The keys of the marks that a pod rightly has.
 #[derive(Debug, Default)]
-pub(super) struct Marked(Vec<String>);
+pub(super) struct Marked(FxHashSet<String>);
 
 pub(super) fn record<'a>(
     question: &Question<'a>,
@@ -63,12 +65,16 @@ pub(super) fn record<'a>(
             }
             continue;
         }
-        if let Some((mechanism, _)) = mark.confinement {
-            recorded.0[mechanism as usize].get_or_insert(&recording.name);
+        // Two recorders of one mechanism ask for the same profile: the first one sees to it.
+        let first = mark.confinement.filter(|(mechanism, _)| recorded.by(*mechanism).is_none());
+        if let Some((mechanism, _)) = first {
+            recorded.0[mechanism as usize] = Some(&recording.name);
         }
         if question.tasks.record {
             annotate(question, container, recording, seal, marked, decision);
-            prepare(question, place, container, recording, decision);
+            if let Some(confinement) = first {
+                prepare(question, place, container, recording, confinement, decision);
+            }
         }
     }
     recorded
@@ -100,7 +106,7 @@ fn annotate<'a>(
         let value = subject.value(&container.name, seal);
         decision.changes.push(Change::Annotate { key: key.clone(), value });
     }
-    marked.0.push(key);
+    marked.0.insert(key);
     decision.recorded.push(Recorded {
         container: &container.name,
         recording: &recording.name,
@@ -114,15 +120,11 @@ fn prepare<'a>(
     place: Place,
     container: &'a Container<'a>,
     recording: &'a Recording,
+    (mechanism, local_name): (Mechanism, &'static str),
     decision: &mut Decision<'a>,
 ) {
-    let Some((mechanism, local_name)) = recording.mark().confinement else { return };
     let chosen = current(question, container, mechanism);
     if chosen.as_deref() == Some(&*localhost(mechanism, local_name)) {
-        return;
-    }
-    let writes = |change: &Change| matches!(change, Change::Confine { place: p, confinement } if *p == place && confinement.mechanism() == mechanism);
-    if decision.changes.iter().any(writes) {
         return;
     }
     if let Some(value) = chosen {
@@ -144,7 +146,7 @@ impl Marked {
     ) {
         let Some(annotations) = &question.pod.metadata.annotations else { return };
         for (key, value) in annotations.with_prefix(Mark::KEY_STEM) {
-            let ours = Mark::owns(key) && !self.0.iter().any(|marked| marked == key);
+            let ours = Mark::owns(key) && !self.0.contains(key);
             if ours && !made_by_us(question, key, value, seal) {
                 decision.notes.push(Note::ForeignMark { key });
                 decision.changes.push(Change::RemoveAnnotation { key: key.to_owned() });

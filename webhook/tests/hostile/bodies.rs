@@ -35,6 +35,11 @@ const METADATA: &str = "/request/object/metadata";
 #[case::no_request(&without("", "request"), "the review has no request")]
 #[case::request_is_null(&with("", "request", json!(null)), "the review has no request")]
 #[case::request_is_text(&with("", "request", json!("x")), "invalid type: string \"x\"")]
+#[case::request_is_a_long_text(&with("", "request", json!("x".repeat(100_000))), "xxx...")]
+#[case::long_key_twice(
+    &with_labels(&format!("{{\"{0}\":\"\",\"{0}\":\"\"}}", "k".repeat(100_000))),
+    "duplicate key `kkk"
+)]
 #[case::no_uid(&without("/request", "uid"), "the request has no uid")]
 #[case::empty_uid(&with("/request", "uid", json!("")), "the request has no uid")]
 #[case::no_spec(&without("/request/object", "spec"), "missing field `spec`")]

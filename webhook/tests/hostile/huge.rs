@@ -1,9 +1,11 @@
 //! Pods far larger than any real one: the answer is right, and it is bounded where the API server bounds it.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::{
-    client::Verdict,
+    client::{JSON, Verdict, post},
     reviews::{SMALL, changed},
     server::Server,
 };
@@ -68,7 +70,7 @@ async fn a_thousand_containers_are_each_marked_for_recording() {
     });
     let mut client = server.connect().await;
     client
-        .send(crate::client::post("/mutate-v1-pod", &[crate::client::JSON], &review))
+        .send(post("/mutate-v1-pod", &[JSON], &review))
         .await
         .unwrap();
     let verdict = client.response().await.verdict();
@@ -120,6 +122,59 @@ async fn a_denial_for_a_thousand_containers_stays_short() {
     assert!(message.contains("0-xxx") && message.len() < 4096, "{} bytes", message.len());
     assert!(response.body.len() < 16 << 10, "{} bytes", response.body.len());
     server.is_well().await;
+}
+
+#[tokio::test]
+async fn a_denial_does_not_repeat_names_of_a_megabyte() {
+    let server = Server::start().await;
+    let name = "\u{1b}[31m".repeat(1 << 18);
+    let review = changed(|review| {
+        let container = json!({ "name": name, "image": "denied.example/x" });
+        review["request"]["object"]["spec"]["containers"] = json!([container]);
+    });
+    let response = server.connect().await.review(&review).await;
+    let body: Value = serde_json::from_slice(&response.body).unwrap();
+    assert_eq!(body["response"]["allowed"], false);
+    let message = body["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.starts_with("cinch: container  [31m") && message.len() < 4096, "{message}");
+    assert!(!message.contains(char::is_control));
+    assert!(response.body.len() < 16 << 10, "{} bytes", response.body.len());
+    server.is_well().await;
+}
+
+/// Each of so many containers has warnings, annotations and changes that no other one has.
+#[tokio::test]
+async fn the_time_for_many_containers_does_not_grow_with_their_square() {
+    let server = Server::start().await;
+    let review = |count: usize| {
+        changed(|review| {
+            let pod = &mut review["request"]["object"];
+            pod["metadata"]["labels"] = json!({ "record": "yes" });
+            let annotation = |n| {
+                let apparmor = format!("container.apparmor.security.beta.kubernetes.io/c-{n}");
+                [(format!("io.containers.trace-logs/x-{n}"), "x"), (apparmor, "unconfined")]
+            };
+            pod["metadata"]["annotations"] = (0..count).flat_map(annotation).collect();
+            let container = |n| {
+                let profile = format!("mine-{n}.json");
+                let context = json!({ "seccompProfile": { "type": "Localhost", "localhostProfile": profile } });
+                json!({ "name": format!("c-{n}"), "image": "nginx", "securityContext": context })
+            };
+            pod["spec"]["containers"] = (0..count).map(container).collect();
+        })
+    };
+    let mut client = server.connect().await;
+    let mut time = async |count: usize| {
+        let request = post("/mutate-v1-pod", &[JSON], review(count));
+        let start = Instant::now();
+        client.send(request).await.unwrap();
+        bounded(&client.response().await.verdict());
+        start.elapsed()
+    };
+    time(100).await;
+    let (few, many) = (time(500).await, time(8000).await);
+    // Sixteen times as many take about 16 times as long, or 256 times where each is held against each.
+    assert!(many < few * 80, "{few:?} for 500, {many:?} for 8000");
 }
 
 #[tokio::test]
