@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+pub use object::{CONTAINERS_MAX, containers};
 pub use text::{StringMap, Text};
 
+mod object;
 mod text;
 
 /// A pod; every field that is not here is skipped unread.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Pod<'a> {
     #[serde(borrow)]
     pub metadata: Metadata<'a>,
@@ -18,7 +21,7 @@ pub struct Pod<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Metadata<'a> {
     #[serde(borrow, default)]
     pub name: Option<Text<'a>>,
@@ -31,28 +34,29 @@ pub struct Metadata<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
     #[serde(borrow, default)]
     pub os: Option<Os<'a>>,
     #[serde(borrow, default)]
     pub security_context: Option<SecurityContext<'a>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "containers")]
     pub init_containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "containers")]
     pub containers: Option<Vec<Container<'a>>>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "containers")]
     pub ephemeral_containers: Option<Vec<Container<'a>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Os<'a> {
     #[serde(borrow, default)]
     pub name: Text<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Container<'a> {
     #[serde(borrow, default)]
     pub name: Text<'a>,
@@ -64,7 +68,7 @@ pub struct Container<'a> {
 
 /// A container's security context, or a pod's: the profile fields have the same shape in both.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct SecurityContext<'a> {
     #[serde(default)]
     pub privileged: Option<bool>,
@@ -78,7 +82,7 @@ pub struct SecurityContext<'a> {
 
 /// The union that `seccompProfile` and `appArmorProfile` share.
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Localhost<'a> {
     #[serde(borrow, rename = "type", default)]
     pub kind: Text<'a>,
@@ -87,6 +91,7 @@ pub struct Localhost<'a> {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct SeLinuxOptions<'a> {
     #[serde(borrow, default)]
     pub user: Option<Text<'a>>,
@@ -97,6 +102,8 @@ pub struct SeLinuxOptions<'a> {
     #[serde(borrow, default)]
     pub level: Option<Text<'a>>,
 }
+
+crate::objects!(Pod, Metadata, Spec, Os, Container, SecurityContext, Localhost, SeLinuxOptions);
 
 /// Which of a pod's three lists a container stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
