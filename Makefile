@@ -15,6 +15,7 @@ test: ## Run all tests, with a real API server where one can be built
 
 bench: ## Measure, beside a server that only echoes
 	@tests/prepare rust
+	cargo build --release --package webhook
 	cargo bench --workspace --bench '*'
 
 fuzz: ## Feed what reads requests with what nobody should send
