@@ -68,9 +68,18 @@ const METADATA: &str = "/request/object/metadata";
 )]
 #[case::object_as_list(
     &with("/request/object/spec", "containers", json!({})),
-    "invalid type: map, expected a sequence"
+    "invalid type: map, expected a list"
 )]
 #[case::list_as_labels(&with(METADATA, "labels", json!(["a"])), "expected a map")]
+#[case::list_as_spec(&with("/request/object", "spec", json!([])), "sequence, expected an object")]
+#[case::list_as_container(
+    &with("/request/object/spec", "containers", json!([["web", "nginx"]])),
+    "sequence, expected an object"
+)]
+#[case::more_containers_than_can_be_stored(
+    &with("/request/object/spec", "containers", json!(vec![json!({}); 10_001])),
+    "more than 10000 containers in one list"
+)]
 #[case::text_as_object(&with("/request", "object", json!("pod")), "invalid type: string")]
 #[case::raw_line_break_in_a_text(
     &replaced("registry.example", "registry\nexample"),

@@ -69,10 +69,7 @@ async fn a_thousand_containers_are_each_marked_for_recording() {
         pod["spec"]["containers"] = containers.collect();
     });
     let mut client = server.connect().await;
-    client
-        .send(post("/mutate-v1-pod", &[JSON], &review))
-        .await
-        .unwrap();
+    client.send(post("/mutate-v1-pod", &[JSON], &review)).await.unwrap();
     let verdict = client.response().await.verdict();
     bounded(&verdict);
     let pod = verdict.patched_pod(&review);

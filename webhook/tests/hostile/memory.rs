@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use crate::{
-    client::{Client, JSON, LIMIT, PATH, head},
-    reviews::SMALL,
+    client::{Client, JSON, LIMIT, PATH, head, post},
+    reviews::{SMALL, replaced},
     server::MANIFESTS,
 };
 
@@ -146,4 +146,16 @@ async fn bodies_in_chunks_of_a_byte_take_no_more_than_others() {
     let process = Process::start().await;
     let request = chunked(" ", 100_000);
     assert!(process.growth(4, request, &[400]).await < 4 * MEBIBYTE);
+}
+
+/// Two bytes of a review become hundreds in memory: as many containers as may be, and then a million.
+#[tokio::test]
+async fn a_million_containers_take_no_more_than_ten_thousand() {
+    let process = Process::start().await;
+    for (count, status) in [(9_990, 200), (MEBIBYTE - 2000, 400)] {
+        let empty = vec!["{}"; count].join(",");
+        let review = replaced("\"containers\":[", &format!("\"containers\":[{empty},"));
+        let growth = process.growth(2, post(PATH, &[JSON], review), &[status]).await;
+        assert!(growth < 32 * MEBIBYTE, "{growth} bytes for {count} containers");
+    }
 }
