@@ -12,6 +12,7 @@ pub use note::{By, Note};
 pub use seal::{Seal, Subject};
 
 mod binding;
+mod confine;
 mod current;
 mod legacy;
 mod note;

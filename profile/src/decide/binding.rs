@@ -1,8 +1,9 @@
 //! Binds one container: for each mechanism, the binding that wins, and what comes of it. Pure.
 
 use super::{
-    BindResult, Bound, Change, Confinement, Decision, Denial, Note, Place, ProfileSource, Question,
-    current::{APPARMOR_ANNOTATION, SECCOMP_ANNOTATION, current, localhost},
+    BindResult, Bound, Decision, Denial, Note, Place, Question,
+    confine::confine,
+    current::{current, localhost},
     image_of,
     note::By,
     recording::RecordedBy,
@@ -135,38 +136,4 @@ fn apply<'a>(
     }
     confine(question, place, container, mechanism, local_name, decision);
     BindResult::Written
-}
-
-/// Writes a profile of the node into a container's field.
-pub(super) fn confine<'a>(
-    question: &Question<'a>,
-    place: Place,
-    container: &Container<'_>,
-    mechanism: Mechanism,
-    local_name: String,
-    decision: &mut Decision<'a>,
-) {
-    // The API server refuses a pod whose annotation and field differ, also where it heeds the field alone.
-    let annotation = match mechanism {
-        Mechanism::Seccomp => Some(SECCOMP_ANNOTATION),
-        Mechanism::Apparmor => Some(APPARMOR_ANNOTATION),
-        Mechanism::Selinux => None,
-    };
-    let key = annotation.map(|prefix| [prefix, &container.name].concat()).unwrap_or_default();
-    let annotations = question.pod.metadata.annotations.as_ref();
-    if let Some((key, before)) = annotations.and_then(|annotations| annotations.entry(&key)) {
-        let value = ["localhost/", &local_name].concat();
-        if before != value {
-            if mechanism == Mechanism::Seccomp {
-                decision.notes.push(Note::LegacyReplaced { key, value: before });
-            }
-            decision.changes.push(Change::Annotate { key: key.to_owned(), value });
-        }
-    }
-    let confinement = match mechanism {
-        Mechanism::Seccomp => Confinement::Seccomp(ProfileSource::Localhost(local_name)),
-        Mechanism::Apparmor => Confinement::Apparmor(ProfileSource::Localhost(local_name)),
-        Mechanism::Selinux => Confinement::Selinux(local_name),
-    };
-    decision.changes.push(Change::Confine { place, confinement });
 }

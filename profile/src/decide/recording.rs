@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 
 use super::{
     Change, Decision, Note, Place, Question, Recorded, Scope, Seal, Subject,
-    binding::confine,
+    confine::confine,
     current::{current, localhost},
     note::By,
 };
