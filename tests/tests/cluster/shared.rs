@@ -72,11 +72,11 @@ impl Lazy {
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    // Declared first, so ended first: nobody asks a webhook that is gone.
+    // Declared first, so ended first: a webhook whose folder is gone makes it anew.
+    replicas: OnceCell<Result<Replicas, Told>>,
     pub(crate) cluster: Cluster,
     /// For webhooks, which may do no more than they must.
     pub(crate) kubeconfig: PathBuf,
-    replicas: OnceCell<Result<Replicas, Told>>,
 }
 
 #[derive(Debug)]
