@@ -70,6 +70,7 @@ impl<'a> Reference<'a> {
         }
         let (registry, path) = split_registry(name);
         check_registry(registry)?;
+        check_length(registry, path)?;
         check_path(path)?;
         if let Some(tag) = tag {
             check_tag(tag)?;
@@ -144,9 +145,7 @@ fn split_registry(name: &str) -> (Option<&str>, &str) {
 fn qualified<'a>(name: &'a str, registry: Option<&str>, path: &str) -> Cow<'a, str> {
     match registry {
         None | Some(DEFAULT_REGISTRY | DEFAULT_REGISTRY_ALIAS) => {
-            // A path that begins with * may stand for more than one component.
-            let bare = !path.contains('/') && !path.starts_with('*');
-            let namespace = if bare { DEFAULT_NAMESPACE } else { "" };
+            let namespace = default_namespace(registry, path);
             if registry == Some(DEFAULT_REGISTRY) && namespace.is_empty() {
                 Cow::Borrowed(name)
             } else {
@@ -155,6 +154,20 @@ fn qualified<'a>(name: &'a str, registry: Option<&str>, path: &str) -> Cow<'a, s
         }
         Some(_) => Cow::Borrowed(name),
     }
+}
+
+/// What a repository of the default registry has before it where it is a single component.
+fn default_namespace(registry: Option<&str>, path: &str) -> &'static str {
+    let default = matches!(registry, None | Some(DEFAULT_REGISTRY | DEFAULT_REGISTRY_ALIAS));
+    // A path that begins with * may stand for more than one component.
+    let bare = !path.contains('/') && !path.starts_with('*');
+    if default && bare { DEFAULT_NAMESPACE } else { "" }
+}
+
+/// The limit is on the whole repository, so what a text leaves out counts as well.
+fn check_length(registry: Option<&str>, path: &str) -> Result<(), ImageError> {
+    let length = default_namespace(registry, path).len() + path.len();
+    if length > NAME_MAX { Err(ImageError::NameTooLong) } else { Ok(()) }
 }
 
 fn check_registry(registry: Option<&str>) -> Result<(), ImageError> {
@@ -188,9 +201,6 @@ fn check_registry(registry: Option<&str>) -> Result<(), ImageError> {
 }
 
 fn check_path(path: &str) -> Result<(), ImageError> {
-    if path.len() > NAME_MAX {
-        return Err(ImageError::NameTooLong);
-    }
     if path.split('/').all(is_component) {
         Ok(())
     } else if path.bytes().any(|b| b.is_ascii_uppercase()) {
@@ -296,6 +306,27 @@ mod tests {
     #[case("6c3c624b58dbbcd3c0dd82b4c53f04194d1247c6eebdaab7c610cf7d66709b3b", ImageError::ImageId)]
     fn refuses(#[case] text: &str, #[case] error: ImageError) {
         assert_eq!(Reference::parse(text), Err(error));
+    }
+
+    #[rstest]
+    #[case("", 247)]
+    #[case("docker.io/", 247)]
+    #[case("index.docker.io/", 247)]
+    #[case("docker.io/library/", 247)]
+    #[case("a/", 253)]
+    #[case("ghcr.io/", 255)]
+    fn a_repository_with_all_that_it_leaves_out_has_a_limit(
+        #[case] before: &str,
+        #[case] most: usize,
+    ) {
+        let parse = |length| {
+            let text = [before, &"a".repeat(length)].concat();
+            let normal = Reference::parse(&text)?.to_string();
+            assert_eq!(Reference::parse(&normal).unwrap().to_string(), normal);
+            Pattern::parse(&text).map(|pattern| assert_eq!(pattern.to_string(), normal))
+        };
+        assert_eq!(parse(most), Ok(()));
+        assert_eq!(parse(most + 1), Err(ImageError::NameTooLong));
     }
 
     fn reference() -> impl Strategy<Value = String> {

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, fmt};
 
 use super::{
-    ImageError, NAME_MAX, Parts, Reference, TAG_MAX, check_digest, check_path, check_registry,
+    ImageError, Parts, Reference, TAG_MAX, check_digest, check_length, check_path, check_registry,
     check_tag, qualified, split_registry, write_parts,
 };
 use crate::glob::{Glob, Speciality, is_glob};
@@ -60,6 +60,7 @@ impl Pattern {
         let (registry, path) =
             if name.starts_with('*') { (None, name) } else { split_registry(name) };
         check_glob(registry, is_registry_byte, check_registry_text, ImageError::BadRegistry)?;
+        check_length(registry, path)?;
         check_glob_path(name, path)?;
         check_glob(tag, is_tag_byte, check_tag, ImageError::BadTag)?;
         if tag.is_some_and(|tag| tag.len() > TAG_MAX || tag.is_empty()) {
@@ -169,9 +170,6 @@ fn check_glob(
 }
 
 fn check_glob_path(name: &str, path: &str) -> Result<(), ImageError> {
-    if path.len() > NAME_MAX {
-        return Err(ImageError::NameTooLong);
-    }
     for (place, component) in path.split('/').enumerate() {
         // What a leading * is followed by may belong to a registry as well: *.example.com:5000/web.
         let either = place == 0 && name.starts_with('*') && path.contains('/');

@@ -23,7 +23,7 @@ groups! {
     image(attach) = vec![
         rule(ImageError::Empty, matches(r"(?s)^[^@:]|^:[^@]*/")),
         rule(ImageError::BadRegistry, matches(&registry())),
-        rule(ImageError::NameTooLong, matches(&format!("(?s)^({REGISTRY})?[^@]{{0,255}}{REST}"))),
+        rule(ImageError::NameTooLong, length()),
         rule(ImageError::UpperCase, matches(&format!(r"(?s)^({WILD}|{REGISTRY})?[^@A-Z]*{REST}"))),
         rule(ImageError::BadName, matches(&name())),
         rule(ImageError::BadTag, tag()),
@@ -47,6 +47,16 @@ fn registry() -> String {
     let host = format!(r"({LABEL}(\.{LABEL})*|\[[0-9A-Fa-f:]+\])(:[0-9]+)?");
     let glob = r"[A-Za-z0-9.:\[\]-]*[*?][A-Za-z0-9.:\[\]*?-]*";
     format!(r"(?s)^([^/@]*(@.*)?$|\*|[^.:\[A-Z/@]*/|({host}|{glob})/)")
+}
+
+/// A single component has `library/` before it, which counts as well.
+fn length() -> String {
+    let single = format!(r"(?s)^((index\.)?docker\.io/)?[^*/@:][^/@:]{{247,}}{REST}");
+    format!(
+        "{} && !{}",
+        matches(&format!("(?s)^({REGISTRY})?[^@]{{0,255}}{REST}")),
+        matches(&single)
+    )
 }
 
 fn name() -> String {

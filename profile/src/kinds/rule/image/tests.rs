@@ -115,10 +115,20 @@ fn both_refuse_with_the_same_words(#[case] text: &str, #[case] error: ImageError
 }
 
 #[rstest]
-#[case(255, None)]
-#[case(256, Some(ImageError::NameTooLong))]
-fn both_count_a_name(#[case] length: usize, #[case] error: Option<ImageError>) {
-    let text = format!("registry.example.com:5000/{}:tag", "a".repeat(length));
+#[case("registry.example.com:5000/", 255, None)]
+#[case("registry.example.com:5000/", 256, Some(ImageError::NameTooLong))]
+#[case("", 247, None)]
+#[case("", 248, Some(ImageError::NameTooLong))]
+#[case("docker.io/", 247, None)]
+#[case("docker.io/", 248, Some(ImageError::NameTooLong))]
+#[case("*", 254, None)]
+#[case("*", 255, Some(ImageError::NameTooLong))]
+fn both_count_a_name(
+    #[case] before: &str,
+    #[case] length: usize,
+    #[case] error: Option<ImageError>,
+) {
+    let text = format!("{before}{}:tag", "a".repeat(length));
     assert_eq!(Pattern::parse(&text).err(), error);
     assert_eq!(refusals(&text), Vec::from_iter(error.map(|e| e.to_string())));
 }
