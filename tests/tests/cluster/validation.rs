@@ -15,6 +15,7 @@ questions![
     a_glob_in_a_digest_is_refused,
     contradictory_arguments_of_a_system_call_are_refused,
     a_duration_that_is_none_is_refused,
+    a_selector_that_means_nothing_is_refused,
     unknown_words_are_refused_with_those_that_are_known,
     good_objects_are_not_refused,
 ];
@@ -74,6 +75,16 @@ async fn a_duration_that_is_none_is_refused(shared: &Shared) -> Result<()> {
         assert_refused(&namespace, &object, &["spec.stopAfter"]).await?;
     }
     Ok(())
+}
+
+async fn a_selector_that_means_nothing_is_refused(shared: &Shared) -> Result<()> {
+    let namespace = shared.namespace(&[]).await?;
+    let selector = json!({ "matchExpressions": [{ "key": "app", "operator": "In" }] });
+    let object = binding("b", KIND, "p", "nginx", &json!({ "podSelector": selector }));
+    let place = "spec.podSelector.matchExpressions[0]";
+    assert_refused(&namespace, &object, &[place, "In", "values"]).await?;
+    let object = recording("r", KIND, "Bpf", &json!({ "podSelector": selector }));
+    assert_refused(&namespace, &object, &[place, "In", "values"]).await
 }
 
 async fn unknown_words_are_refused_with_those_that_are_known(shared: &Shared) -> Result<()> {
