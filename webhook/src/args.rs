@@ -53,7 +53,7 @@ pub(crate) struct ServeFlags {
     /// Let a new authority end after this
     #[arg(long, env = "CINCH_CA_LIFETIME", value_name = "DURATION", value_parser = duration, default_value = "87600h")]
     ca_lifetime: Duration,
-    /// Keep the caBundle of this MutatingWebhookConfiguration right
+    /// Keep the `caBundle` of this `MutatingWebhookConfiguration` right
     #[arg(long, env = "CINCH_WEBHOOK_CONFIGURATION", value_name = "NAME")]
     webhook_configuration: Option<String>,
     /// Take bindings, recordings and profiles from the YAML files of this folder, and not from a cluster

@@ -40,8 +40,8 @@ use crate::args::{Certs, ExplainFlags, Objects, Output, Serve};
 pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
     // Declared first, so dropped last: it flushes the spans of all that follows.
     let _guard = telemetry::start(&flags.log, flags.otlp_endpoint.as_deref())?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let (stop, stopping) = watch::channel(false);
+    let signals = signals(stop)?;
 
     let needs_cluster = flags.needs_cluster();
     let Serve {
@@ -89,7 +89,6 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
         "listening"
     );
 
-    let (stop, stopping) = watch::channel(false);
     let (published, metrics) = (Published::default(), Arc::new(Metrics::default()));
     let admin = admin::router(Admin {
         published: published.clone(),
@@ -121,23 +120,10 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
             },
             async {
                 if let Some(token) = token {
-                    token.follow().await
+                    token.follow().await;
                 }
             },
         )
-    };
-    let signals = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-        stop.send_replace(true);
-        // A second signal cuts the wait short.
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
     };
     let server = tokio::spawn(server::serve(reviews_listener, tls, reviews, limits, stopping));
     tokio::select! {
@@ -148,6 +134,24 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Tells of the first signal to stop, and ends with the second, which cuts the wait short.
+fn signals(stop: watch::Sender<bool>) -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let mut next = async move || {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    Ok(async move {
+        next().await;
+        tracing::info!("stopping");
+        stop.send_replace(true);
+        next().await;
+    })
 }
 
 /// A client that tells of every answer that it gets.

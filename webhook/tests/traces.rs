@@ -43,7 +43,7 @@ impl TraceService for Collector {
     }
 }
 
-async fn collector() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Span>), Box<dyn Error>> {
+fn collector() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Span>), Box<dyn Error>> {
     let (sender, spans) = mpsc::unbounded_channel();
     let listener = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse()?)?;
     let address = listener.local_addr()?;
@@ -54,7 +54,7 @@ async fn collector() -> Result<(SocketAddr, mpsc::UnboundedReceiver<Span>), Box<
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_review_continues_the_trace_of_the_api_server() -> Result<(), Box<dyn Error>> {
-    let (address, mut spans) = collector().await?;
+    let (address, mut spans) = collector()?;
     let guard = telemetry::start("info", Some(&format!("http://{address}")))?;
     let folder = tempfile::tempdir()?;
     let source = Source::Folder(folder.path().join("certs"));
@@ -80,10 +80,11 @@ async fn a_review_continues_the_trace_of_the_api_server() -> Result<(), Box<dyn 
     tokio::task::spawn_blocking(move || drop(guard)).await?;
 
     let span = spans.recv().await.ok_or("no span came")?;
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let (trace, parent) = (u128::from_str_radix(TRACE, 16)?, u64::from_str_radix(PARENT, 16)?);
+    assert_eq!(span.name, "review");
     assert_eq!(
-        (span.name.as_str(), hex(&span.trace_id), hex(&span.parent_span_id)),
-        ("review", TRACE.into(), PARENT.into())
+        (&*span.trace_id, &*span.parent_span_id),
+        (&trace.to_be_bytes()[..], &parent.to_be_bytes()[..])
     );
     let path = span.attributes.iter().find(|attribute| attribute.key == "path");
     assert!(format!("{path:?}").contains("/mutate-v1-pod"), "{path:?}");

@@ -8,7 +8,7 @@ use crate::review::{Request, Review};
 
 const REVIEW: &str = include_str!("../../../tests/fixtures/review-12k.json");
 
-/// What is read is what serde_json reads, and nothing is accepted that it refuses.
+/// What is read is what `serde_json` reads, and nothing is accepted that it refuses.
 fn agrees<'a, T: Deserialize<'a> + std::fmt::Debug>(text: &'a str) -> bool {
     match (read::<T>(text), serde_json::from_str::<T>(text)) {
         (Ok(own), Ok(theirs)) => format!("{own:?}") == format!("{theirs:?}"),

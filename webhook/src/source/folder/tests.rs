@@ -37,7 +37,7 @@ fn problems(text: &str) -> Vec<String> {
 #[case::missing_field(&BINDING.replace(", image: nginx", ""), "a.yaml, document 1: spec: missing field `image`")]
 #[case::no_name(&BINDING.replace("name: b, ", ""), "a.yaml, document 1: metadata.name: missing")]
 #[case::unknown_kind(&BINDING.replace("ProfileBinding", "ProfileBindings"), "a.yaml, document 1: kind: ProfileBindings is none")]
-#[case::stop_after(&RECORDING.replace("X", "soon"), "a.yaml, document 1: spec.stopAfter: ")]
+#[case::stop_after(&RECORDING.replace('X', "soon"), "a.yaml, document 1: spec.stopAfter: ")]
 #[case::no_kind("a: b", "a.yaml, document 1: kind: missing")]
 #[case::second(&format!("{BINDING}---\n{}", BINDING.replace("nginx", "a b")), "a.yaml, document 2: spec.image")]
 #[case::twice(&format!("{BINDING}---\n{BINDING}"), "a.yaml, document 2: ProfileBinding b is defined a second time here")]
@@ -51,7 +51,7 @@ fn names_file_document_and_field(#[case] text: &str, #[case] expected: &str) {
 
 #[test]
 fn a_field_left_empty_is_one_that_is_not_there() {
-    assert_eq!(problems(&RECORDING.replace("X", "10m")), Vec::<String>::new());
+    assert_eq!(problems(&RECORDING.replace('X', "10m")), Vec::<String>::new());
 }
 
 #[test]
