@@ -118,7 +118,7 @@ pub fn answer(
     let decision = decide::decide(&question, seal);
     let denied = (!decision.denials.is_empty()).then(|| {
         let denials: Vec<_> = decision.denials.iter().take(8).map(ToString::to_string).collect();
-        cut(&format!("cinch: {}", denials.join("; ")), DENIAL_MAX)
+        cut(format!("cinch: {}", denials.join("; ")), DENIAL_MAX)
     });
     let patch = if denied.is_some() { None } else { patch(pod, &decision.changes) };
     let verdict = match (&denied, &patch) {

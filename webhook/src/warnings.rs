@@ -1,6 +1,6 @@
 //! Puts a decision into words: warnings for the client, annotations for the audit log. Pure.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use profile::decide::{Bound, Decision, Note, Recorded};
 use rustc_hash::FxHashMap;
@@ -51,28 +51,29 @@ fn warning(text: &str, containers: &[&str]) -> String {
         warning += ": ";
     }
     warning += text;
-    cut(&warning, WARNING_MAX)
+    cut(warning, WARNING_MAX)
 }
 
 /// What the audit log is told of a decision.
 pub fn audit_annotations(decision: &Decision<'_>) -> Vec<(&'static str, String)> {
-    let bound = list(decision.bound.iter().map(
-        |Bound { container, mechanism, kind, profile, binding, class, result }| {
-            let (class, result) = (class.as_str(), result.as_str());
-            format!("{container}: {mechanism} {kind}/{profile} by {binding} ({class}): {result}")
-        },
-    ));
-    let recorded =
-        list(decision.recorded.iter().map(|Recorded { container, recording, key_prefix }| {
-            format!("{container}: {key_prefix} by {recording}")
-        }));
+    let bound = list(&decision.bound, |text, bound| {
+        let Bound { container, mechanism, kind, profile, binding, class, result } = *bound;
+        let (mechanism, kind) = (mechanism.as_str(), kind.as_str());
+        let (class, result) = (class.as_str(), result.as_str());
+        text.extend([container, ": ", mechanism, " ", kind, "/", profile, " by ", binding]);
+        text.extend([" (", class, "): ", result]);
+    });
+    let recorded = list(&decision.recorded, |text, recorded| {
+        let Recorded { container, recording, key_prefix } = *recorded;
+        text.extend([container, ": ", key_prefix, " by ", recording]);
+    });
     [("bound", bound), ("recorded", recorded)]
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect()
 }
 
-fn list(entries: impl Iterator<Item = String>) -> String {
+fn list<T>(entries: &[T], write: impl Fn(&mut String, &T)) -> String {
     let mut text = String::new();
     for entry in entries {
         if text.len() > AUDIT_MAX {
@@ -81,13 +82,17 @@ fn list(entries: impl Iterator<Item = String>) -> String {
         if !text.is_empty() {
             text += "; ";
         }
-        text += &entry;
+        write(&mut text, entry);
     }
-    cut(&text, AUDIT_MAX)
+    cut(text, AUDIT_MAX)
 }
 
 /// Shortens to a number of bytes, and takes out what has no place in a header or a log line.
-pub(crate) fn cut(text: &str, max: usize) -> String {
+pub(crate) fn cut<'t>(text: impl Into<Cow<'t, str>>, max: usize) -> String {
+    let text = text.into();
+    if text.len() <= max && text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.into_owned();
+    }
     let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if clean.len() > max {
         let end = (0..=max - 3).rev().find(|&n| clean.is_char_boundary(n)).unwrap_or_default();
@@ -116,6 +121,14 @@ mod tests {
             ["cinch: containers c0, c1, c2, c3 and 2 more: SeccompProfile p does not exist: \
               not applied, although ProfileBinding b asks for it"]
         );
+    }
+
+    #[test]
+    fn takes_out_what_has_no_place_in_a_header_and_shortens_between_characters() {
+        assert_eq!(cut("as it is ~", 10), "as it is ~");
+        assert_eq!(cut("a\tb\u{7f}c\u{85}d", 10), "a b c d");
+        assert_eq!(cut("more than ten", 10), "more th...");
+        assert_eq!(cut("ééééé1", 10), "ééé...");
     }
 
     #[test]
