@@ -2,7 +2,10 @@
 
 use std::str::Utf8Error;
 
-use profile::pod::{Pod, Text};
+use profile::{
+    objects,
+    pod::{Pod, Text, containers},
+};
 use serde::{Deserialize, Serialize};
 
 mod json;
@@ -15,7 +18,7 @@ const ANSWER: usize = 1024;
 
 /// A review, with only the fields that an answer needs.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct Review<'a, R> {
     #[serde(borrow, default)]
     api_version: Text<'a>,
@@ -26,7 +29,7 @@ struct Review<'a, R> {
 
 /// What the API server asks. Its objects are pods, or anything where nobody looks at them.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Request<'a, P = Pod<'a>, O = OldPod<'a>> {
     #[serde(borrow, default)]
     pub uid: Text<'a>,
@@ -50,6 +53,7 @@ pub enum Purpose {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct Resource<'a> {
     #[serde(borrow, default)]
     pub group: Text<'a>,
@@ -59,23 +63,27 @@ pub struct Resource<'a> {
 
 /// The pod before an update: which ephemeral containers it had.
 #[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self")]
 pub struct OldPod<'a> {
     #[serde(borrow, default)]
     spec: OldSpec<'a>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(remote = "Self", rename_all = "camelCase")]
 struct OldSpec<'a> {
-    #[serde(borrow, default)]
+    #[serde(borrow, default, deserialize_with = "containers")]
     ephemeral_containers: Option<Vec<Named<'a>>>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(remote = "Self")]
 struct Named<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
 }
+
+objects!(Review<R>, Request<P, O>, Resource, OldPod, OldSpec, Named);
 
 /// Why a body is no review that can be answered.
 #[derive(Debug, thiserror::Error)]

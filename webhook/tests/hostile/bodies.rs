@@ -24,6 +24,15 @@ const METADATA: &str = "/request/object/metadata";
 #[case::byte_order_mark(&format!("\u{feff}{SMALL}"), "expected value at line 1 column 1")]
 #[case::null("null", "invalid type: null")]
 #[case::number("1", "invalid type: integer `1`")]
+#[case::list("[]", "invalid type: sequence, expected an object")]
+#[case::list_of_the_fields(
+    &format!("[\"admission.k8s.io/v1\", \"AdmissionReview\", {}]", request()),
+    "invalid type: sequence, expected an object"
+)]
+#[case::list_as_resource(
+    &with("/request", "resource", json!(["", "pods"])),
+    "invalid type: sequence, expected an object"
+)]
 #[case::empty_object("{}", "kind is \"\": an AdmissionReview is needed")]
 #[case::pod(&pod(), "kind is \"Pod\": an AdmissionReview is needed")]
 #[case::long_kind(&with("", "kind", json!("x".repeat(100_000))), "xxx\": an AdmissionReview")]
