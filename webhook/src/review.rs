@@ -8,8 +8,6 @@ use profile::{
 };
 use serde::{Deserialize, Serialize};
 
-mod json;
-
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
@@ -110,7 +108,7 @@ impl<'a, P: Deserialize<'a>, O: Deserialize<'a>> Request<'a, P, O> {
         if body.is_empty() {
             return Err(ReviewError::Empty);
         }
-        let review: Review<'a, Self> = json::from_str(std::str::from_utf8(body)?)?;
+        let review: Review<'a, Self> = serde_json::from_str(std::str::from_utf8(body)?)?;
         if *review.kind != *KIND {
             return Err(ReviewError::WrongKind { found: clip(&review.kind) });
         }

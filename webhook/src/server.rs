@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use rustls::ServerConfig;
 use tokio::{
-    io::{AsyncWriteExt as _, BufReader},
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     time::{Instant, sleep, timeout},
@@ -48,9 +48,6 @@ impl Default for Limits {
 
 /// API servers close a connection that is idle for 90 s. If this side were the first, a review could be lost in between.
 const IDLE: Duration = Duration::from_mins(3);
-
-/// What a whole record of TLS fits into.
-const RECORD: usize = 17 << 10;
 
 /// What every TLS connection begins with.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -147,8 +144,6 @@ impl Connection {
             stream.write_all(PLAIN_HTTP).await?;
             return Ok(());
         }
-        // TLS reads 4 KiB at a time: this makes one system call of four.
-        let stream = BufReader::with_capacity(RECORD, stream);
         let stream = tokio::time::timeout_at(deadline, self.tls.accept(stream)).await??;
         let (paced, pace) = Pace::new(stream, self.head);
         let Self { router, stopping, .. } = self;
