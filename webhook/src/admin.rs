@@ -1,16 +1,14 @@
 //! Probes and metrics, over plain HTTP.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Router, extract::State, routing::get};
 use certs::Serving;
+use daemon::{contact::Health, probes::Detail};
 use http::{StatusCode, header};
 use tokio::sync::watch;
 
-use crate::{
-    metrics::Metrics,
-    source::{Health, Published},
-};
+use crate::{metrics::Metrics, source::Published};
 
 /// What probes ask about.
 #[derive(Clone, Debug)]
@@ -33,27 +31,16 @@ pub fn router(admin: Admin) -> Router {
 
 /// Ready means that reviews can be answered, be it from what was last seen.
 async fn ready(State(admin): State<Arc<Admin>>) -> (StatusCode, String) {
-    let mut detail = String::new();
+    let mut detail = Detail::default();
     let stopping = *admin.stopping.borrow();
     let loaded = admin.published.is_loaded();
-    line(&mut detail, loaded, "objects", if loaded { "loaded" } else { "not loaded yet" });
-    line(&mut detail, !stopping, "serving", if stopping { "stopping" } else { "yes" });
+    detail.line(loaded, "objects", if loaded { "loaded" } else { "not loaded yet" });
+    detail.line(!stopping, "serving", if stopping { "stopping" } else { "yes" });
     let left = admin.serving.remaining().as_secs();
-    line(&mut detail, left > 0, "certificate", &format!("{left} s left"));
-    for (kind, age) in admin.health.ages() {
-        let text = match age {
-            0 => "up to date".to_owned(),
-            age => format!("not heard of for {age} s, serving what was last seen"),
-        };
-        line(&mut detail, age == 0, kind, &text);
-    }
+    detail.line(left > 0, "certificate", &format!("{left} s left"));
+    detail.ages(&admin.health.ages());
     let ready = loaded && !stopping;
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, detail)
-}
-
-fn line(detail: &mut String, good: bool, what: &str, text: &str) {
-    let mark = if good { '+' } else { '-' };
-    writeln!(detail, "[{mark}] {what}: {text}").expect("into memory");
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, detail.into_text())
 }
 
 async fn metrics(

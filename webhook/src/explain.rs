@@ -13,7 +13,9 @@ use profile::{
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{patch::patch, seal::HmacSeal, source::folder::parse_yaml, warnings::warnings};
+use daemon::manifests::parse as parse_yaml;
+
+use crate::{patch::patch, seal::HmacSeal, warnings::warnings};
 
 /// Why there is nothing to explain.
 #[derive(Debug, thiserror::Error)]

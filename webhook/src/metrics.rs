@@ -7,6 +7,7 @@ use std::{
 };
 
 use certs::Serving;
+use daemon::contact::Health;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -15,7 +16,7 @@ use prometheus_client::{
 
 use crate::{
     answer::{Path, Verdict},
-    source::{Health, Published},
+    source::Published,
 };
 
 /// Seconds. The API server waits 2; handling should take microseconds.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, extract::Request, response::Response, routing::post};
+use daemon::error::chain;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
@@ -11,7 +12,7 @@ use crate::{
     answer::{Answer, Path, answer},
     metrics::Metrics,
     seal::HmacSeal,
-    source::{Published, chain},
+    source::Published,
     token::Token,
     warnings::cut,
 };

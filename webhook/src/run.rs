@@ -8,16 +8,8 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use kube::{
-    Client, Config,
-    client::ClientBuilder,
-    config::{KubeConfigOptions, Kubeconfig},
-};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-};
+use daemon::{client, contact::Contact, signals};
+use tokio::{net::TcpListener, sync::watch};
 use webhook::{
     admin::{self, Admin},
     explain,
@@ -25,13 +17,10 @@ use webhook::{
     routes::{self, Reviews},
     seal::HmacSeal,
     server,
-    source::{
-        Published, Source,
-        cluster::{Cluster, Contact, ContactLayer},
-        folder::Folder,
-    },
+    source::{Published, Source, cluster::Cluster, folder::Folder},
     telemetry, tls,
     token::Token,
+    world::Kind,
 };
 
 use crate::args::{Certs, ExplainFlags, Objects, Output, Serve};
@@ -41,7 +30,7 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
     // Declared first, so dropped last: it flushes the spans of all that follows.
     let _guard = telemetry::start(&flags.log, flags.otlp_endpoint.as_deref())?;
     let (stop, stopping) = watch::channel(false);
-    let signals = signals(stop)?;
+    let signals = signals::listen(stop)?;
 
     let needs_cluster = flags.needs_cluster();
     let Serve {
@@ -59,8 +48,9 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
         otlp_endpoint: _,
         log: _,
     } = flags;
-    let contact = Arc::new(Contact::default());
-    let client = if needs_cluster { Some(client(kubeconfig, &contact).await?) } else { None };
+    let contact = Arc::new(Contact::new(Kind::ALL.map(Kind::as_str)));
+    let client =
+        if needs_cluster { Some(client::connect(kubeconfig, &contact).await?) } else { None };
     let client = || client.clone().context("a cluster is needed for this");
 
     let source = match certs {
@@ -134,44 +124,6 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
     }
     tracing::info!("stopped");
     Ok(())
-}
-
-/// Tells of the first signal to stop, and ends with the second, which cuts the wait short.
-fn signals(stop: watch::Sender<bool>) -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
-    let mut next = async move || {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    Ok(async move {
-        next().await;
-        tracing::info!("stopping");
-        stop.send_replace(true);
-        next().await;
-    })
-}
-
-/// A client that tells of every answer that it gets.
-async fn client(kubeconfig: Option<PathBuf>, contact: &Arc<Contact>) -> anyhow::Result<Client> {
-    let mut config = match kubeconfig {
-        Some(path) => {
-            let read = Kubeconfig::read_from(&path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
-                .await
-                .with_context(|| format!("{} leads to no cluster", path.display()))?
-        }
-        None => Config::infer()
-            .await
-            .context("no cluster: neither a service account nor a kubeconfig; see --manifests")?,
-    };
-    // A watch is ended by the API server after a minute: one that says nothing for longer is dead.
-    config.read_timeout = Some(std::time::Duration::from_secs(90));
-    let builder = ClientBuilder::try_from(config).context("no client for the cluster")?;
-    Ok(builder.with_layer(&ContactLayer(Arc::clone(contact))).build())
 }
 
 /// A folder that is good at the start: what is wrong then is a mistake of whoever starts this.

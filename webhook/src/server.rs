@@ -93,7 +93,7 @@ pub async fn serve(
         tokio::spawn(async move {
             let _slot = slot;
             if let Err(error) = connection.run(stream, watcher).await {
-                tracing::debug!(%peer, error = crate::source::chain(&*error), "connection ended");
+                tracing::debug!(%peer, error = daemon::error::chain(&*error), "connection ended");
             }
         });
     }

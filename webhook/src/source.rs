@@ -1,8 +1,9 @@
 //! Where bindings, recordings, namespaces and profiles come from: a cluster or a folder of manifests.
 
-use std::{error::Error, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use daemon::contact::Health;
 use profile::snapshot::Snapshot;
 use tokio::sync::watch;
 
@@ -17,12 +18,6 @@ pub trait Source: Send {
 
     /// How it is doing.
     fn health(&self) -> Arc<dyn Health>;
-}
-
-/// What a source has to say of itself.
-pub trait Health: Send + Sync + std::fmt::Debug {
-    /// For each kind of object or folder: for how many seconds nothing has been heard, zero while all is well.
-    fn ages(&self) -> Vec<(&'static str, u64)>;
 }
 
 /// Where snapshots are read and published.
@@ -80,19 +75,4 @@ impl Published {
         self.counts.store(Arc::new(crate::world::Kind::ALL.map(count).to_vec()));
         self.loaded.send_if_modified(|loaded| !std::mem::replace(loaded, true));
     }
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text += ": ";
-            text += &cause_text;
-        }
-        source = cause.source();
-    }
-    text
 }

@@ -8,9 +8,7 @@ use opentelemetry::{propagation::Extractor, trace::TracerProvider as _};
 use opentelemetry_otlp::WithExportConfig as _;
 use opentelemetry_sdk::{Resource, propagation::TraceContextPropagator, trace::SdkTracerProvider};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{
-    EnvFilter, Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::answer::Path;
 
@@ -33,16 +31,7 @@ impl Drop for Guard {
 
 /// Starts logs and, with an endpoint, traces.
 pub fn start(log: &str, otlp_endpoint: Option<&str>) -> anyhow::Result<Guard> {
-    let filter =
-        EnvFilter::try_new(log).with_context(|| format!("--log {log:?} is no log filter"))?;
-    let lines = tracing_subscriber::fmt::layer()
-        .json()
-        .flatten_event(true)
-        .with_current_span(false)
-        .with_span_list(false)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_filter(filter);
+    let lines = daemon::logs::layer(log)?;
     let provider = otlp_endpoint.map(provider).transpose()?;
     let spans = provider.as_ref().map(|provider| {
         let only_reviews =

@@ -56,7 +56,7 @@ impl Token {
             match read(&self.path) {
                 Ok(hash) => self.hash.store(Arc::new(hash)),
                 Err(error) => {
-                    let error = crate::source::chain(&error);
+                    let error = daemon::error::chain(&error);
                     tracing::warn!(error, "the old bearer token stays");
                 }
             }

@@ -227,5 +227,5 @@ fn an_ephemeral_container_is_bound_and_its_elders_are_not() {
 fn says_what_is_wrong_with_a_body(#[case] body: &str, #[case] message: &str) {
     let error =
         answer(body.as_bytes(), Path::Both, &Snapshot::default(), &HmacSeal::alone()).unwrap_err();
-    assert_eq!(crate::source::chain(&error), message);
+    assert_eq!(daemon::error::chain(&error), message);
 }

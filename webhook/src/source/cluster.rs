@@ -7,15 +7,17 @@ use std::{
     time::Duration,
 };
 
+use daemon::{
+    contact::{Contact, Health},
+    watch::Change,
+};
 use futures::{StreamExt as _, future::BoxFuture, stream::BoxStream};
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, Object},
     core::{DeserializeGuard, PartialObjectMeta},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+    runtime::watcher,
 };
 use profile::{
     kinds::{GROUP, ProfileBinding, ProfileKind, ProfileRecording},
@@ -24,21 +26,14 @@ use profile::{
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout_at};
 
-pub use contact::{Contact, ContactLayer, Heard};
-
 use super::{
-    Health, Published, Source,
+    Published, Source,
     item::{self, ProfileSpec, ProfileStatus},
 };
 use crate::world::{Item, Key, Kind, World};
 
-mod contact;
-
 /// After the first of several changes, how long to wait for the others before a snapshot is made.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// The API server ends a watch after this, so that one that has silently died is noticed soon.
-const WATCH_SECONDS: u32 = 60;
 
 type Profile = Object<ProfileSpec, ProfileStatus>;
 
@@ -54,32 +49,22 @@ impl Debug for Cluster {
     }
 }
 
-/// What a watch tells.
-enum Change {
-    Apply(Key, Item),
-    Delete(Key),
-    Restart,
-    Initial(Key, Item),
-    Complete,
-    Lost,
-}
-
 impl Cluster {
     /// Watches through a client that tells `contact` of its responses.
     pub fn new(client: Client, contact: Arc<Contact>) -> Self {
         Self { client, contact }
     }
 
-    fn changes(&self) -> BoxStream<'static, (Kind, Change)> {
+    fn changes(&self) -> BoxStream<'static, (Kind, Change<(Key, Item)>)> {
         let client = &self.client;
         let mut streams = vec![
-            watch::<ProfileBinding>(Kind::Binding, Api::all(client.clone()), |object| {
-                item::binding(object)
-            }),
-            watch::<ProfileRecording>(Kind::Recording, Api::all(client.clone()), |object| {
-                item::recording(object)
-            }),
-            watch_namespaces(client.clone()),
+            self.watch::<ProfileBinding>(Kind::Binding, Api::all(client.clone()), item::binding),
+            self.watch::<ProfileRecording>(
+                Kind::Recording,
+                Api::all(client.clone()),
+                item::recording,
+            ),
+            self.watch_namespaces(),
         ];
         for kind in ProfileKind::ALL {
             let plural = kind.as_str().to_ascii_lowercase() + "s";
@@ -90,7 +75,7 @@ impl Cluster {
                 kind: kind.as_str().into(),
                 plural,
             };
-            streams.push(watch::<Profile>(
+            streams.push(self.watch::<Profile>(
                 Kind::Profile(*kind),
                 Api::all_with(client.clone(), &resource),
                 |object| item::profile(&object.spec, object.status.as_ref()),
@@ -98,6 +83,42 @@ impl Cluster {
         }
         futures::stream::select_all(streams).boxed()
     }
+
+    /// Watches one kind. An object that does not parse is an invalid one, not the end of the watch.
+    fn watch<K>(
+        &self,
+        kind: Kind,
+        api: Api<DeserializeGuard<K>>,
+        reduce: fn(&K) -> Item,
+    ) -> BoxStream<'static, (Kind, Change<(Key, Item)>)>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+        K::DynamicType: Clone,
+    {
+        let events = watcher(api, daemon::watch::config());
+        let item = move |guard: &DeserializeGuard<K>| match &guard.0 {
+            Ok(object) => (key(object.meta()), reduce(object)),
+            Err(error) => (key(&error.metadata), item::invalid(error)),
+        };
+        let changes = daemon::watch::follow(kind.as_str(), events, Arc::clone(&self.contact), item);
+        changes.map(move |change| (kind, change)).boxed()
+    }
+
+    fn watch_namespaces(&self) -> BoxStream<'static, (Kind, Change<(Key, Item)>)> {
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let events = watcher(api, daemon::watch::config());
+        let item = |namespace: &PartialObjectMeta<Namespace>| {
+            (key(&namespace.metadata), item::namespace(namespace.labels()))
+        };
+        let kind = Kind::Namespace;
+        let changes = daemon::watch::follow(kind.as_str(), events, Arc::clone(&self.contact), item);
+        changes.map(move |change| (kind, change)).boxed()
+    }
+}
+
+fn key(metadata: &ObjectMeta) -> Key {
+    let text = |field: &Option<String>| field.as_deref().unwrap_or_default().into();
+    (text(&metadata.namespace), text(&metadata.name))
 }
 
 impl Source for Cluster {
@@ -113,17 +134,16 @@ impl Source for Cluster {
                 let mut next = Some(first);
                 while let Some((kind, change)) = next {
                     match change {
-                        Change::Apply(key, item) => world.apply(kind, key, item),
-                        Change::Delete(key) => world.delete(kind, &key),
+                        Change::Apply((key, item)) => world.apply(kind, key, item),
+                        Change::Delete((key, _)) => world.delete(kind, &key),
                         Change::Restart => drop(initial.insert(kind, BTreeMap::new())),
-                        Change::Initial(key, item) => {
+                        Change::Initial((key, item)) => {
                             initial.entry(kind).or_default().insert(key, item);
                         }
                         Change::Complete => {
                             world.replace(kind, initial.remove(&kind).unwrap_or_default());
                             waiting.remove(&kind);
                         }
-                        Change::Lost => self.contact.lost(kind),
                     }
                     next = timeout_at(deadline, changes.next()).await.ok().flatten();
                 }
@@ -137,63 +157,4 @@ impl Source for Cluster {
     fn health(&self) -> Arc<dyn Health> {
         Arc::clone(&self.contact) as Arc<dyn Health>
     }
-}
-
-/// Watches one kind. An object that does not parse is an invalid one, not the end of the watch.
-fn watch<K>(
-    kind: Kind,
-    api: Api<DeserializeGuard<K>>,
-    reduce: impl Fn(&K) -> Item + Send + 'static,
-) -> BoxStream<'static, (Kind, Change)>
-where
-    K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
-    K::DynamicType: Clone,
-{
-    let objects = watcher::watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
-    follow(kind, objects, move |guard: &DeserializeGuard<K>| match &guard.0 {
-        Ok(object) => reduce(object),
-        Err(error) => item::invalid(error),
-    })
-}
-
-fn watch_namespaces(client: Client) -> BoxStream<'static, (Kind, Change)> {
-    use k8s_openapi::api::core::v1::Namespace;
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let objects = watcher::watcher(api, watcher::Config::default().timeout(WATCH_SECONDS));
-    follow(Kind::Namespace, objects, |namespace: &PartialObjectMeta<Namespace>| {
-        item::namespace(namespace.labels())
-    })
-}
-
-fn follow<K: Resource + Send + 'static>(
-    kind: Kind,
-    objects: impl futures::Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
-    reduce: impl Fn(&K) -> Item + Send + 'static,
-) -> BoxStream<'static, (Kind, Change)> {
-    let key = |object: &K| -> Key {
-        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
-        (namespace.into(), object.meta().name.as_deref().unwrap_or_default().into())
-    };
-    objects
-        .default_backoff()
-        .map(move |event| {
-            let change = match event {
-                Ok(Event::Apply(object)) => Change::Apply(key(&object), reduce(&object)),
-                Ok(Event::InitApply(object)) => Change::Initial(key(&object), reduce(&object)),
-                Ok(Event::Delete(object)) => Change::Delete(key(&object)),
-                Ok(Event::Init) => Change::Restart,
-                Ok(Event::InitDone) => Change::Complete,
-                Err(error) => {
-                    let error = super::chain(&error);
-                    tracing::warn!(
-                        kind = kind.as_str(),
-                        error,
-                        "watch lost, serving what was last seen"
-                    );
-                    Change::Lost
-                }
-            };
-            (kind, change)
-        })
-        .boxed()
 }

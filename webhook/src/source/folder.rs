@@ -1,185 +1,58 @@
-//! Reads a folder of manifests, and again when it changes; what is wrong is named, and the last good state stays.
+//! Takes objects from a folder of manifests.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use daemon::{
+    contact::Health,
+    manifests::{Manifests, Problem},
 };
-
 use futures::future::BoxFuture;
-use notify::{RecursiveMode, Watcher as _};
 use profile::snapshot::Switches;
-use tokio::sync::mpsc;
 
-pub(crate) use document::parse as parse_yaml;
-pub use document::{Document, Problem};
+pub use document::{Document, Identity};
 
-use super::{Health, Published, Source};
+use super::{Published, Source};
 use crate::world::{Item, Key, Kind, World};
 
 mod document;
 
-/// A folder is looked at this often also when nothing tells of a change.
-const RECHECK: Duration = Duration::from_secs(30);
-
-/// Editors write a file in several steps.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// A file is not read when it is larger than any set of manifests would be.
-const FILE_MAX: u64 = 64 << 20;
-
 /// One folder.
 #[derive(Debug)]
-pub struct Folder {
-    path: PathBuf,
-    /// What each file was last known to hold.
-    good: BTreeMap<PathBuf, Vec<Document>>,
-    health: Arc<FolderHealth>,
-}
-
-/// Since when the folder has had a fault.
-#[derive(Debug, Default)]
-struct FolderHealth(AtomicU64);
-
-/// All objects of all files.
-type Objects = BTreeMap<Kind, BTreeMap<Key, Item>>;
+pub struct Folder(Manifests<Document>);
 
 impl Folder {
     /// A folder, not yet read.
     pub fn new(path: PathBuf) -> Self {
-        Self { path, good: BTreeMap::new(), health: Arc::default() }
+        Self(Manifests::new(path))
     }
 
     /// Reads it once. The objects are those of all good documents.
     pub fn read(&mut self) -> (World, Vec<Problem>) {
-        let mut problems = Vec::new();
-        let mut files = BTreeMap::new();
-        for path in list(&self.path, &mut problems) {
-            let before = problems.len();
-            let documents = document::read_file(&path, FILE_MAX, &mut problems);
-            let documents = match self.good.remove(&path) {
-                Some(good) if problems.len() > before => good,
-                _ => documents,
-            };
-            files.insert(path, documents);
-        }
-        if !problems.is_empty() && files.is_empty() {
-            // The folder itself cannot be read.
-            files = std::mem::take(&mut self.good);
-        }
-        let mut objects = Objects::new();
-        for (path, documents) in &files {
-            for document in documents {
-                let Document { number, kind, key, item } = document;
-                let same = objects.entry(*kind).or_default();
-                if same.contains_key(key) {
-                    let message =
-                        format!("{} {} is defined a second time here", kind.as_str(), key.1);
-                    problems.push(Problem::new(path, Some(*number), message));
-                } else {
-                    same.insert(key.clone(), item.clone());
-                }
-            }
-        }
-        self.good = files;
-        let mut world = World::new(Switches::ON);
-        for (kind, items) in objects {
-            world.replace(kind, items);
-        }
-        (world, problems)
+        let (documents, problems) = self.0.read();
+        (world(documents), problems)
     }
-}
-
-/// The files with manifests, in the order of their names; those whose names begin with a dot are not looked at.
-fn list(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            problems.push(Problem::new(folder, None, format!("cannot list the folder: {error}")));
-            return Vec::new();
-        }
-    };
-    let mut files: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-            let ending = path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json");
-            ending && !name.starts_with('.') && path.is_file()
-        })
-        .collect();
-    files.sort();
-    files
 }
 
 impl Source for Folder {
-    fn run(mut self: Box<Self>, to: Published) -> BoxFuture<'static, ()> {
-        Box::pin(async move {
-            let (changed, mut changes) = mpsc::channel(1);
-            let watcher =
-                notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-                    // Reading the folder is an access as well: it must not lead to the next reading.
-                    if !event.is_ok_and(|event| event.kind.is_access()) {
-                        // A full channel holds a change that is not looked at yet: one is enough.
-                        changed.try_send(()).unwrap_or_default();
-                    }
-                })
-                .and_then(|mut watcher| {
-                    watcher.watch(&self.path, RecursiveMode::NonRecursive)?;
-                    Ok(watcher)
-                });
-            if let Err(error) = &watcher {
-                tracing::warn!(
-                    error = super::chain(error),
-                    "folder is not watched, only looked at every 30 s"
-                );
-            }
-            let mut reported = Vec::new();
-            loop {
-                let (mut world, problems) = self.read();
-                for problem in problems.iter().filter(|problem| !reported.contains(*problem)) {
-                    tracing::error!(
-                        file = %problem.file.display(),
-                        document = problem.document,
-                        problem = problem.message,
-                        "manifest not used, the last good state stays"
-                    );
-                }
-                self.health.set(!problems.is_empty());
-                reported = problems;
-                to.publish(&mut world);
-                drop(tokio::time::timeout(RECHECK, changes.recv()).await);
-                tokio::time::sleep(SETTLE).await;
-                changes.try_recv().unwrap_or_default();
-            }
-        })
+    fn run(self: Box<Self>, to: Published) -> BoxFuture<'static, ()> {
+        Box::pin(self.0.follow(move |documents| to.publish(&mut world(documents))))
     }
 
     fn health(&self) -> Arc<dyn Health> {
-        Arc::clone(&self.health) as Arc<dyn Health>
+        self.0.health()
     }
 }
 
-impl FolderHealth {
-    fn set(&self, faulty: bool) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if !faulty {
-            self.0.store(0, Ordering::Relaxed);
-        } else if self.0.load(Ordering::Relaxed) == 0 {
-            self.0.store(now, Ordering::Relaxed);
-        }
+fn world(documents: Vec<Document>) -> World {
+    let mut objects = BTreeMap::<Kind, BTreeMap<Key, Item>>::new();
+    for Document { kind, key, item } in documents {
+        objects.entry(kind).or_default().insert(key, item);
     }
-}
-
-impl Health for FolderHealth {
-    fn ages(&self) -> Vec<(&'static str, u64)> {
-        let since = self.0.load(Ordering::Relaxed);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        vec![("folder", if since == 0 { 0 } else { now.saturating_sub(since).max(1) })]
+    let mut world = World::new(Switches::ON);
+    for (kind, items) in objects {
+        world.replace(kind, items);
     }
+    world
 }
 
 #[cfg(test)]

@@ -77,5 +77,5 @@ pub fn profile_without_status(spec: &ProfileSpec) -> Item {
 
 /// Something that does not even parse.
 pub fn invalid(error: &dyn std::error::Error) -> Item {
-    Item::Invalid(super::chain(error).into())
+    Item::Invalid(daemon::error::chain(error).into())
 }

@@ -10,6 +10,7 @@ use std::{
 
 use axum::{Router, body::Body};
 use certs::{Lifetimes, Serving, Source};
+use daemon::contact::Health;
 use http::Request;
 use http_body_util::BodyExt as _;
 use tempfile::TempDir;
@@ -20,7 +21,7 @@ use webhook::{
     metrics::Metrics,
     routes::{self, Reviews},
     seal::HmacSeal,
-    source::{Health, Published, folder::Folder},
+    source::{Published, folder::Folder},
 };
 
 const MANIFESTS: &str = include_str!("../fixtures/manifests.yaml");

@@ -1,6 +1,6 @@
 //! What is read of a folder, and what is said of what cannot be.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use rstest::rstest;
 

@@ -13,13 +13,17 @@ use http::{Request, Response};
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
-use crate::{source::Health, world::Kind};
+/// What a source of objects has to say of itself.
+pub trait Health: Send + Sync + std::fmt::Debug {
+    /// For each kind of object or folder: for how many seconds nothing has been heard, zero while all is well.
+    fn ages(&self) -> Vec<(&'static str, u64)>;
+}
 
 /// For each kind, since when its watch is lost.
 #[derive(Debug)]
 pub struct Contact {
     started: Instant,
-    state: Mutex<BTreeMap<Kind, State>>,
+    state: Mutex<BTreeMap<&'static str, State>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,18 +33,17 @@ enum State {
     LostAt(Instant),
 }
 
-impl Default for Contact {
-    fn default() -> Self {
-        let state = Kind::ALL.into_iter().map(|kind| (kind, State::Never)).collect();
+impl Contact {
+    /// Nothing heard yet of any of these kinds, named as in the API (`SeccompProfile`).
+    pub fn new(kinds: impl IntoIterator<Item = &'static str>) -> Self {
+        let state = kinds.into_iter().map(|kind| (kind, State::Never)).collect();
         Self { started: Instant::now(), state: Mutex::new(state) }
     }
-}
 
-impl Contact {
     /// A watch has failed.
-    pub(super) fn lost(&self, kind: Kind) {
+    pub fn lost(&self, kind: &'static str) {
         let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state @ State::Good) = states.get_mut(&kind) {
+        if let Some(state @ State::Good) = states.get_mut(kind) {
             *state = State::LostAt(Instant::now());
         }
     }
@@ -48,13 +51,12 @@ impl Contact {
     /// A list or watch was answered.
     fn heard(&self, path: &str) {
         let plural = path.rsplit('/').next().unwrap_or_default();
-        let is = |kind: &Kind| {
-            let singular = plural.strip_suffix('s').unwrap_or_default();
-            singular.eq_ignore_ascii_case(kind.as_str())
-        };
-        if let Some(kind) = Kind::ALL.iter().find(|kind| is(kind)) {
-            let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            states.insert(*kind, State::Good);
+        let singular = plural.strip_suffix('s').unwrap_or_default();
+        let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        for (kind, state) in states.iter_mut() {
+            if kind.eq_ignore_ascii_case(singular) {
+                *state = State::Good;
+            }
         }
     }
 }
@@ -68,7 +70,7 @@ impl Health for Contact {
             // Lost is lost, also within the first second.
             State::LostAt(at) => at.elapsed().as_secs().max(1),
         };
-        states.iter().map(|(kind, state)| (kind.as_str(), age(state))).collect()
+        states.iter().map(|(kind, state)| (*kind, age(state))).collect()
     }
 }
 
@@ -120,20 +122,18 @@ where
 
 #[cfg(test)]
 mod tests {
-    use profile::kinds::ProfileKind;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn age_counts_from_the_loss_until_the_next_answer() {
-        let contact = Contact::default();
+        let contact = Contact::new(["SeccompProfile", "Namespace", "ProfileBinding"]);
         let age = |kind: &str| contact.ages().into_iter().find(|(k, _)| *k == kind).unwrap().1;
         contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/seccompprofiles");
         contact.heard("/api/v1/namespaces");
         assert_eq!((age("SeccompProfile"), age("Namespace")), (0, 0));
-        contact.lost(Kind::Profile(ProfileKind::SeccompProfile));
+        contact.lost("SeccompProfile");
         tokio::time::advance(std::time::Duration::from_secs(7)).await;
-        contact.lost(Kind::Profile(ProfileKind::SeccompProfile));
+        contact.lost("SeccompProfile");
         assert_eq!((age("SeccompProfile"), age("Namespace")), (7, 0));
         assert_eq!(age("ProfileBinding"), 7, "never heard since the start");
         contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/seccompprofiles");
