@@ -16,5 +16,6 @@ pub mod kinds;
 pub mod mechanism;
 pub mod pod;
 pub mod recordings;
+pub mod render;
 pub mod selector;
 pub mod snapshot;
