@@ -11,6 +11,7 @@ pub mod audit;
 pub mod authority;
 pub mod cluster;
 pub mod daemon;
+pub mod guest;
 pub mod load;
 pub mod namespace;
 pub mod object;

@@ -1,0 +1,58 @@
+//! Asks a kernel with AppArmor, and one with SELinux, one question after the other.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use futures::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tests::guest::images::Images;
+use tokio::runtime::{Handle, Runtime};
+
+#[path = "guest/harness.rs"]
+mod harness;
+
+/// A question by name, and how it is answered.
+#[derive(Clone, Copy)]
+struct Question {
+    name: &'static str,
+    ask: for<'a> fn(&'a Images) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+/// Lists the questions of a module.
+macro_rules! questions {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) const QUESTIONS: &[crate::Question] = &[$(crate::Question {
+            name: concat!(module_path!(), "::", stringify!($name)),
+            ask: |images| Box::pin($name(images)),
+        }),+];
+    };
+}
+pub(crate) use questions;
+
+const ALL: &[&[Question]] = &[harness::QUESTIONS];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Runtime::new().expect("a runtime can be made");
+    let trials = ALL
+        .iter()
+        .copied()
+        .flatten()
+        .map(|question| trial(*question, runtime.handle().clone()))
+        .collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(question: Question, runtime: Handle) -> Trial {
+    let name = question.name.trim_start_matches("guest::");
+    Trial::ignorable_test(name, move || {
+        let images = match Images::find() {
+            Ok(images) => images,
+            Err(missing) => return Ok(Completion::ignored_with(missing)),
+        };
+        match runtime.block_on((question.ask)(&images)) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => Err(Failed::from(format!("{error:#}"))),
+        }
+    })
+}
