@@ -1,9 +1,9 @@
 # What can be done here: `make` alone tells.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz check crds
+.PHONY: help demo test test-guest bench fuzz check crds
 
 help: ## Tell what can be done here
-	@sed -n 's/^\([a-z]*\):.* ## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.* ## /  make \1	/p' Makefile
 
 demo: ## Show a pod before and after its review
 	@tests/prepare rust
@@ -12,6 +12,10 @@ demo: ## Show a pod before and after its review
 test: ## Run all tests, with a real API server where one can be built
 	@tests/prepare rust cluster
 	@tests/all
+
+test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machine; make test runs them too from then on
+	@tests/prepare rust guest
+	@tests/all guest
 
 bench: ## Measure, beside a server that only echoes
 	@tests/prepare rust
