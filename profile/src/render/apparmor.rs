@@ -1,22 +1,25 @@
-//! An AppArmorProfile as the text that `apparmor_parser` compiles. Pure.
+//! An `AppArmorProfile` as the text that `apparmor_parser` compiles. Pure.
 //!
-//! The text includes no other file, so it compiles where the distribution's abstractions are not installed, and states
-//! no `abi`: whoever compiles it must name the features of the kernel (`--features-file`), or rules about networks are
-//! left out in silence.
+//! The text made of `abstract` includes no other file, so it compiles where the distribution's abstractions are not
+//! installed. No text states an `abi`, which is such a file too: whoever compiles it must name the features of the
+//! kernel (`--features-file`), or the parser leaves out rules about networks in silence.
 
 use std::fmt::Write as _;
 
 use super::Problems;
 use crate::kinds::{
-    AppArmorProfile, AppArmorProfileSpec, Problem, Validate as _,
+    AppArmorProfile, AppArmorProfileSpec, Validate as _,
     apparmor::{Abstract, AppArmorMode},
 };
+
 pub use body::BodyError;
 
 mod base;
 mod body;
+mod mount;
 mod quote;
 mod rules;
+mod unix;
 mod variable;
 
 /// Why a profile cannot be rendered.
@@ -43,28 +46,16 @@ pub fn render(name: &str, spec: &AppArmorProfileSpec) -> Result<String, AppArmor
         return Err(AppArmorError::Unconfined(name.to_owned()));
     }
     let complain = spec.effective_mode() == AppArmorMode::Complain;
-    let mut body = String::new();
-    if let Some(policy) = &spec.policy {
-        let problem = |source| AppArmorError::Body { name: name.to_owned(), source };
-        body::check(policy).map_err(problem)?;
-        body += policy;
-        // The line break keeps a comment at the end from hiding the brace.
-        if !policy.ends_with('\n') {
-            body.push('\n');
-        }
+    let body = if let Some(policy) = &spec.policy {
+        whole(policy).map_err(|source| AppArmorError::Body { name: name.to_owned(), source })?
     } else {
-        let mut lines = base::lines(name, complain);
         let nothing = Abstract::default();
         let rules = rules::lines(name, spec.abstract_.as_ref().unwrap_or(&nothing));
-        lines.extend(rules.map_err(|problems: Vec<Problem>| invalid(Problems(problems)))?);
-        for line in lines {
-            let _ = writeln!(body, "  {line}");
-        }
-    }
-    let mut text = String::new();
-    for definition in variable::definitions(&body) {
-        let _ = writeln!(text, "{definition}");
-    }
+        let rules = rules.map_err(|problems| invalid(Problems(problems)))?;
+        let lines = base::lines(name, complain).into_iter().chain(rules);
+        lines.fold(String::new(), |text, line| text + "  " + &line + "\n")
+    };
+    let mut text = variable::preamble(&body);
     let flags = if complain { ",complain" } else { "" };
     let _ = write!(
         text,
@@ -72,3 +63,14 @@ pub fn render(name: &str, spec: &AppArmorProfileSpec) -> Result<String, AppArmor
     );
     Ok(text)
 }
+
+/// A body in AppArmor's own language, as it stands.
+fn whole(policy: &str) -> Result<String, BodyError> {
+    body::check(policy)?;
+    // The line break keeps a comment at the end from hiding the brace that follows.
+    let end = if policy.ends_with('\n') { "" } else { "\n" };
+    Ok(format!("{policy}{end}"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -45,10 +45,11 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::kinds::ProfileState;
 
     fn spec(policy: &str) -> RawSelinuxProfileSpec {
         RawSelinuxProfileSpec {
-            state: Default::default(),
+            state: ProfileState::Enabled,
             disabled: None,
             policy: policy.to_owned(),
         }

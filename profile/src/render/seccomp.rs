@@ -1,4 +1,4 @@
-//! A SeccompProfile as the JSON that container runtimes read. Pure.
+//! A `SeccompProfile` as the JSON that container runtimes read. Pure.
 
 use std::sync::Arc;
 
@@ -140,7 +140,7 @@ fn stack(name: &str, spec: &SeccompProfileSpec, base: &Lookup<'_>) -> Result<Sta
         let Some(spec) = base(&below) else {
             return Err(SeccompError::Missing { name: above, base: below });
         };
-        next = spec.base_profile_name.clone();
+        next = spec.base_profile_name.as_ref().map(String::clone);
         stack.push((below, spec));
     }
     Ok(stack)

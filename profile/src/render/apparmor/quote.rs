@@ -1,72 +1,140 @@
-//! Text of a profile's author as a quoted text that AppArmor's parser reads as one. Pure.
+//! The text of a profile's author, quoted so that AppArmor's parser reads it as one word. Pure.
 
 use super::variable;
 
 /// Quotes a path, a profile's name or an address, or says why that cannot be.
 pub(super) fn quote(text: &str) -> Result<String, String> {
-    check(text)?;
+    characters(text)?;
+    variables(text)?;
+    Groups::default().check(text).map_err(|wrong| format!("{text:?} has {wrong}"))?;
     Ok(format!("\"{text}\""))
 }
 
-fn check(text: &str) -> Result<(), String> {
+/// The parser's end of a quoted text is a quotation mark that no backslash stands before, whatever stands before that
+/// backslash: so there must be neither a quotation mark in it nor a backslash at its end.
+fn characters(text: &str) -> Result<(), String> {
     if text.contains(|c: char| c == '"' || c.is_control()) {
         return Err(format!("{text:?} must have no quotation mark and no control character"));
     }
     let mut rest = text;
     while let Some(place) = rest.find('\\') {
-        // A letter or digit would make it a character of its own, and a quotation mark might no longer end the text.
+        // Before a letter or digit it would be the number of a character.
         if !rest[place + 1..].starts_with(|c: char| c.is_ascii_punctuation() && c != '\\') {
-            return Err(format!("{text:?} may have \\ before a character such as * or [ only"));
+            return Err(format!("{text:?} may have \\ only before a character such as * or ["));
         }
         rest = &rest[place + 2..];
     }
-    variables(text)?;
-    groups(text)
+    Ok(())
 }
 
 fn variables(text: &str) -> Result<(), String> {
-    let mut rest = text;
-    while let Some(place) = rest.find("@{") {
-        rest = &rest[place + 2..];
-        let name = rest.split('}').next().unwrap_or_default();
+    for after in text.split("@{").skip(1) {
+        let name = after.split('}').next().unwrap_or_default();
         if !variable::is_known(name) {
+            let known = variable::known();
             return Err(format!(
-                "{text:?} has an unknown variable @{{{name}}}: known are {}",
-                variable::known()
+                "{text:?} has the variable @{{{name}}}, but only these are known: {known}"
             ));
         }
     }
     Ok(())
 }
 
-/// Checks that every { and [ is closed: AppArmor's parser refuses the profile otherwise.
-fn groups(text: &str) -> Result<(), String> {
-    let mut open = Vec::new();
-    let mut in_set = false;
-    let mut escaped = false;
-    let mut before = ' ';
-    for c in text.chars() {
-        let special = !std::mem::take(&mut escaped);
-        match c {
-            '\\' if special => escaped = true,
-            ']' if special && in_set => in_set = false,
-            _ if in_set => (),
-            '[' if special => in_set = true,
-            '{' if special => open.push((before == '@', 1)),
-            ',' if special => open.iter_mut().last().into_iter().for_each(|(_, items)| *items += 1),
-            '}' if special => match open.pop() {
-                Some((variable, items)) if variable || items > 1 => (),
-                Some(_) => {
-                    return Err(format!("{text:?} has a {{}} without a comma: write {{a,b}}"));
-                }
-                None => return Err(format!("{text:?} has a }} that closes nothing")),
+/// The groups of a glob, all of which must be closed and mean something, or the parser refuses the whole profile.
+#[derive(Default)]
+struct Groups {
+    /// How many choices each open { has; none for a variable.
+    open: Vec<Option<usize>>,
+    /// Where a [ is open: whether there is something in it.
+    set: Option<bool>,
+}
+
+impl Groups {
+    fn check(mut self, text: &str) -> Result<(), &'static str> {
+        let mut before = ' ';
+        let mut characters = text.chars();
+        while let Some(c) = characters.next() {
+            if c == '\\' {
+                characters.next();
+                self.set = self.set.map(|_| true);
+                before = ' ';
+                continue;
+            }
+            self.step(c, before)?;
+            before = c;
+        }
+        if self.set.is_some() || !self.open.is_empty() {
+            return Err("a { or [ that is not closed");
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, c: char, before: char) -> Result<(), &'static str> {
+        match (c, self.set) {
+            (']', Some(true)) => self.set = None,
+            (']', Some(false)) => return Err("[] with nothing in it"),
+            ('^', Some(false)) if before == '[' => (),
+            (_, Some(_)) => self.set = Some(true),
+            ('[', None) => self.set = Some(false),
+            (']', None) => return Err("a ] that closes nothing"),
+            ('{', None) => self.open.push((before != '@').then_some(1)),
+            ('}', None) => match self.open.pop() {
+                Some(None | Some(2..)) => (),
+                Some(Some(_)) => return Err("a {} without a comma in it, such as in {a,b}"),
+                None => return Err("a } that closes nothing"),
             },
+            (',', None) => {
+                if let Some(Some(choices)) = self.open.last_mut() {
+                    *choices += 1;
+                }
+            }
             _ => (),
         }
-        before = if special { c } else { ' ' };
+        Ok(())
     }
-    if in_set || !open.is_empty() {
-        return Err(format!("{text:?} has a {{ or [ that is not closed"));
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("/a b/c#d,e!")]
+    #[case("/a/{b,c{d,}}/**")]
+    #[case("/a/[^b-c]*[{]")]
+    #[case(r"/a\*b\[c\{d")]
+    #[case("/proc/@{pid}/{maps,@{tid}}")]
+    #[case("/é")]
+    #[case("foo//bar")]
+    fn what_the_parser_reads_as_one_word_is_quoted(#[case] text: &str) {
+        assert_eq!(quote(text).unwrap(), format!("\"{text}\""));
     }
-    Ok(())
+
+    #[rstest]
+    #[case("/a\" rwx,", "no quotation mark")]
+    #[case(r#"/a\" rwx,"#, "no quotation mark")]
+    #[case("/a\n}", "no control character")]
+    #[case("/a\0", "no control character")]
+    #[case("/a\u{85}", "no control character")]
+    #[case(r"/a\", r"may have \ only before")]
+    #[case(r"/a\\", r"may have \ only before")]
+    #[case(r"/a\n", r"may have \ only before")]
+    #[case(r"/a\042", r"may have \ only before")]
+    #[case("@{bogus}/a", "the variable @{bogus}, but only these are known: @{HOME}, @{HOMEDIRS}")]
+    #[case("/a@{", "the variable @{}")]
+    #[case("/a{b", "not closed")]
+    #[case("/a[b", "not closed")]
+    #[case("/a{b,[c}", "not closed")]
+    #[case("/a}", "a } that closes nothing")]
+    #[case("/a]", "a ] that closes nothing")]
+    #[case("/a{b}", "without a comma")]
+    #[case("/a{}", "without a comma")]
+    #[case("/a[]", "nothing in it")]
+    #[case("/a[^]", "nothing in it")]
+    fn what_could_mean_more_than_one_word_is_refused(#[case] text: &str, #[case] message: &str) {
+        let error = quote(text).unwrap_err();
+        assert!(error.contains(message), "{error}");
+    }
 }

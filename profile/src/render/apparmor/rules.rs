@@ -1,111 +1,97 @@
 //! The rules that a profile's author wrote, field by field. Pure.
+//!
+//! Lists add up: a path that is in two of them gets the rights of both, and `deniedPaths` takes away from all.
 
 use std::collections::BTreeSet;
 
-use super::quote::quote;
+use super::{mount, quote::quote, unix};
 use crate::kinds::{
     Problem,
-    apparmor::{Abstract, MountOperation, MountRule, PtraceRule, SignalRule, UnixRule},
+    apparmor::{Abstract, NetworkRules, PtraceRule, SignalRule},
 };
 
 /// The rules of every field.
 pub(super) fn lines(name: &str, spec: &Abstract) -> Result<Vec<String>, Vec<Problem>> {
-    let mut lines = Lines { name, lines: Vec::new(), problems: Vec::new() };
-    lines.files(spec);
-    lines.network(spec);
-    lines.capabilities(spec);
-    for (place, rule) in spec.ptrace.iter().enumerate() {
-        lines.add(&format!("ptrace[{place}]"), |name| ptrace(name, rule));
-    }
-    for (place, rule) in spec.signal.iter().enumerate() {
-        lines.add(&format!("signal[{place}]"), |name| signal(name, rule));
-    }
-    for (place, rule) in spec.mount.iter().enumerate() {
-        lines.add(&format!("mount[{place}]"), |_| mount(rule));
-    }
-    for (place, rule) in spec.unix.iter().enumerate() {
-        lines.add(&format!("unix[{place}]"), |name| unix(name, rule));
-    }
-    if lines.problems.is_empty() { Ok(lines.lines) } else { Err(lines.problems) }
+    let mut rules = Rules { name, lines: Vec::new(), problems: Vec::new() };
+    rules.files(spec);
+    rules.lines.extend(spec.network.as_ref().map(network).unwrap_or_default());
+    rules.capabilities(spec);
+    let one = |line: Result<String, String>| line.map(|line| vec![line]);
+    rules.each("ptrace", &spec.ptrace, |name, rule| one(ptrace(name, rule)));
+    rules.each("signal", &spec.signal, |name, rule| one(signal(name, rule)));
+    rules.each("mount", &spec.mount, |_, rule| one(mount::line(rule)));
+    rules.each("unix", &spec.unix, unix::lines);
+    if rules.problems.is_empty() { Ok(rules.lines) } else { Err(rules.problems) }
 }
 
-struct Lines<'a> {
+struct Rules<'a> {
     name: &'a str,
     lines: Vec<String>,
     problems: Vec<Problem>,
 }
 
-impl Lines<'_> {
-    fn add(&mut self, field: &str, line: impl FnOnce(&str) -> Result<String, String>) {
-        match line(self.name) {
-            Ok(line) => self.lines.push(line),
-            Err(message) => {
-                self.problems.push(Problem { field: format!("spec.abstract.{field}"), message });
+impl Rules<'_> {
+    /// Adds the rules of a list, sorted.
+    fn each<T>(
+        &mut self,
+        field: &str,
+        items: &[T],
+        lines: impl Fn(&str, &T) -> Result<Vec<String>, String>,
+    ) {
+        let mut sorted = BTreeSet::new();
+        for (place, item) in items.iter().enumerate() {
+            match lines(self.name, item) {
+                Ok(lines) => sorted.extend(lines),
+                Err(message) => {
+                    let field = format!("spec.abstract.{field}[{place}]");
+                    self.problems.push(Problem { field, message });
+                }
             }
         }
+        self.lines.extend(sorted);
     }
 
     fn files(&mut self, spec: &Abstract) {
         let programs = spec.executable.clone().unwrap_or_default();
         let files = spec.filesystem.clone().unwrap_or_default();
         let lists = [
-            ("executable.allowedExecutables", "", programs.allowed_executables, "mrix"),
-            ("executable.allowedLibraries", "", programs.allowed_libraries, "mr"),
-            ("filesystem.readOnlyPaths", "", files.read_only_paths, "r"),
-            ("filesystem.writeOnlyPaths", "", files.write_only_paths, "wlk"),
-            ("filesystem.readWritePaths", "", files.read_write_paths, "rwlk"),
-            ("filesystem.deniedPaths", "audit deny ", files.denied_paths, "mrwlkx"),
+            // A script is read by its interpreter, and a loader maps the program it is given.
+            ("executable.allowedExecutables", programs.allowed_executables, "", "mrix"),
+            ("executable.allowedLibraries", programs.allowed_libraries, "", "mr"),
+            ("filesystem.readOnlyPaths", files.read_only_paths, "", "r"),
+            // Who may write a file may lock it, and give it another name.
+            ("filesystem.writeOnlyPaths", files.write_only_paths, "", "wlk"),
+            ("filesystem.readWritePaths", files.read_write_paths, "", "rwlk"),
+            // Without audit the kernel would say nothing of what it refuses, and enforce it in complain mode.
+            ("filesystem.deniedPaths", files.denied_paths, "audit deny ", "mrwlkx"),
         ];
-        for (field, before, paths, access) in lists {
-            for (place, path) in paths.iter().enumerate() {
-                self.add(&format!("{field}[{place}]"), |_| {
-                    Ok(format!("{before}{} {access},", quote(path)?))
-                });
-            }
-        }
-    }
-
-    fn network(&mut self, spec: &Abstract) {
-        let network = spec.network.clone().unwrap_or_default();
-        let protocols = network.allowed_protocols.unwrap_or_default();
-        let (tcp, udp) = (protocols.allow_tcp == Some(true), protocols.allow_udp == Some(true));
-        let mut rule = |line: &str| self.lines.push(line.to_owned());
-        if network.allow_raw == Some(true) {
-            rule("network raw,");
-        }
-        if tcp {
-            rule("network inet stream,");
-            rule("network inet6 stream,");
-        }
-        if udp {
-            rule("network inet dgram,");
-            rule("network inet6 dgram,");
-        }
-        if tcp || udp {
-            // How C libraries find out which addresses the container has, before they look up a name.
-            rule("network netlink raw,");
+        for (field, paths, before, access) in lists {
+            self.each(field, &paths, |_, path| {
+                Ok(vec![format!("{before}{} {access},", quote(path)?)])
+            });
         }
     }
 
     fn capabilities(&mut self, spec: &Abstract) {
-        let capability = spec.capability.clone().unwrap_or_default();
-        let plain = |name: &String| {
-            let name = name.to_ascii_lowercase();
-            name.strip_prefix("cap_").map_or(name.clone(), str::to_owned)
-        };
-        let names: BTreeSet<_> = capability.allowed_capabilities.iter().map(plain).collect();
+        let names = spec.capability.iter().flat_map(|rules| &rules.allowed_capabilities);
+        let names: BTreeSet<_> = names.map(|name| plain(name, "cap_")).collect();
         self.lines.extend(names.iter().map(|name| format!("capability {name},")));
     }
 }
 
-/// The other process's profile.
-fn peer(name: &str, peer: &str) -> Result<String, String> {
-    if peer == "@self" { quote(name) } else { quote(peer) }
-}
-
-fn list<T: Ord>(values: &[T], spelling: impl Fn(&T) -> String) -> String {
-    let values: BTreeSet<_> = values.iter().map(spelling).collect();
-    values.into_iter().collect::<Vec<_>>().join(", ")
+fn network(rules: &NetworkRules) -> Vec<String> {
+    let protocols = rules.allowed_protocols.clone().unwrap_or_default();
+    let is = |choice: Option<bool>| choice == Some(true);
+    let (tcp, udp) = (is(protocols.allow_tcp), is(protocols.allow_udp));
+    let groups: [(bool, &[&str]); 4] = [
+        (is(rules.allow_raw), &["network raw,"]),
+        (tcp, &["network inet stream,", "network inet6 stream,"]),
+        (udp, &["network inet dgram,", "network inet6 dgram,"]),
+        // How C libraries learn which addresses there are, before they look up a name.
+        (tcp || udp, &["network netlink raw,"]),
+    ];
+    let allowed = groups.iter().filter(|(allowed, _)| *allowed);
+    allowed.flat_map(|(_, lines)| lines.iter().copied()).map(str::to_owned).collect()
 }
 
 fn ptrace(name: &str, rule: &PtraceRule) -> Result<String, String> {
@@ -116,56 +102,33 @@ fn ptrace(name: &str, rule: &PtraceRule) -> Result<String, String> {
 
 fn signal(name: &str, rule: &SignalRule) -> Result<String, String> {
     let access = list(&rule.access, |access| access.as_str().to_ascii_lowercase());
-    let plain = |signal: &String| {
-        let signal = signal.to_ascii_lowercase();
-        signal.strip_prefix("sig").map_or(signal.clone(), str::to_owned)
+    let known = |signal: &String| match plain(signal, "sig") {
+        // AppArmor knows these two by their other names.
+        name if name == "tstp" => "stp".to_owned(),
+        name if name == "poll" => "io".to_owned(),
+        name => name,
     };
     let set = match rule.signals.as_slice() {
         [] => String::new(),
-        signals => format!(" set=({})", list(signals, plain)),
+        signals => format!(" set=({})", list(signals, known)),
     };
     let peer = peer(name, rule.peer.as_deref().unwrap_or("@self"))?;
     Ok(format!("signal ({access}){set} peer={peer},"))
 }
 
-fn mount(rule: &MountRule) -> Result<String, String> {
-    let mut line = match rule.operation {
-        MountOperation::Mount => "mount",
-        MountOperation::Remount => "remount",
-        MountOperation::Umount => "umount",
-        MountOperation::PivotRoot => "pivot_root",
-    }
-    .to_owned();
-    if let Some(fs_type) = &rule.fs_type {
-        line += &format!(" fstype=\"{fs_type}\"");
-    }
-    if !rule.options.is_empty() {
-        line += &format!(" options in ({})", list(&rule.options, String::clone));
-    }
-    if let Some(source) = &rule.source {
-        let source = quote(source)?;
-        line += &match rule.operation {
-            MountOperation::PivotRoot => format!(" oldroot={source}"),
-            _ => format!(" {source}"),
-        };
-    }
-    if let Some(target) = &rule.target {
-        let arrow = if rule.operation == MountOperation::Mount { "-> " } else { "" };
-        line += &format!(" {arrow}{}", quote(target)?);
-    }
-    Ok(line + ",")
+/// The profile of another process.
+pub(super) fn peer(name: &str, peer: &str) -> Result<String, String> {
+    quote(if peer == "@self" { name } else { peer })
 }
 
-fn unix(name: &str, rule: &UnixRule) -> Result<String, String> {
-    let mut line = "unix".to_owned();
-    if let Some(socket_type) = rule.socket_type {
-        line += &format!(" type={}", socket_type.as_str().to_ascii_lowercase());
-    }
-    if let Some(address) = &rule.address {
-        line += &format!(" addr={}", quote(address)?);
-    }
-    if let Some(other) = &rule.peer {
-        line += &format!(" peer=(label={})", peer(name, other)?);
-    }
-    Ok(line + ",")
+/// Words between parentheses, sorted.
+pub(super) fn list<T>(values: &[T], spelling: impl Fn(&T) -> String) -> String {
+    let words: BTreeSet<_> = values.iter().map(spelling).collect();
+    words.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+/// A name in lower case and without a prefix.
+fn plain(name: &str, prefix: &str) -> String {
+    let name = name.to_ascii_lowercase();
+    name.strip_prefix(prefix).map(str::to_owned).unwrap_or(name)
 }

@@ -2,22 +2,24 @@
 //!
 //! They mean what the distribution's `tunables/global` says, but are defined in the text itself.
 
-/// A number from 1 to 9999999, which the id of a process never leaves.
-const NUMBER: &str = "[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}";
+/// Numbers from 1 to 9999999, which the id of a process never leaves.
+const PID: &str = "[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}";
 
-/// Each with the values that it stands for; one defined by another comes after it.
+const UID: &str = "{0,[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}}}}}";
+
+/// Each with the values that it stands for.
 const VARIABLES: [(&str, &str); 11] = [
-    ("PROC", "/proc/"),
-    ("sys", "/sys/"),
-    ("run", "/run/ /var/run/"),
-    ("HOMEDIRS", "/home/"),
     ("HOME", "/home/*/ /root/"),
+    ("HOMEDIRS", "/home/"),
+    ("PROC", "/proc/"),
     ("multiarch", "*-linux-gnu*"),
-    ("pid", NUMBER),
-    ("pids", NUMBER),
-    ("tid", NUMBER),
-    ("uid", "{0,[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}}}}}"),
-    ("uuid", "[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*-[0-9a-fA-F]*"),
+    ("pid", PID),
+    ("pids", PID),
+    ("run", "/run/ /var/run/"),
+    ("sys", "/sys/"),
+    ("tid", PID),
+    ("uid", UID),
+    ("uids", UID),
 ];
 
 /// What the parser itself defines.
@@ -34,8 +36,13 @@ pub(super) fn known() -> String {
     names.map(|name| format!("@{{{name}}}")).collect::<Vec<_>>().join(", ")
 }
 
-/// The definitions of those that a text uses.
-pub(super) fn definitions(text: &str) -> impl Iterator<Item = String> {
-    let used = VARIABLES.iter().filter(|(name, _)| text.contains(&format!("@{{{name}}}")));
-    used.map(|(name, values)| format!("@{{{name}}}={values}"))
+/// What stands before a profile, so that its body may use them.
+pub(super) fn preamble(body: &str) -> String {
+    // Abstractions use more of them than are known here, and come with their definitions.
+    let includes = |line: &str| line.trim_start().trim_start_matches('#').starts_with("include");
+    if body.lines().any(includes) {
+        return "include <tunables/global>\n".to_owned();
+    }
+    let used = VARIABLES.iter().filter(|(name, _)| body.contains(&format!("@{{{name}}}")));
+    used.map(|(name, values)| ["@{", name, "}=", values, "\n"].concat()).collect()
 }

@@ -57,13 +57,14 @@ const fn is_zero(value: &u64) -> bool {
 
 impl Filter {
     /// The file that a runtime reads: the same bytes for the same filter.
+    #[expect(clippy::missing_panics_doc, reason = "a filter has string keys alone")]
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self).expect("a filter has string keys alone");
         json.push('\n');
         json
     }
 
-    /// Refuses what runtimes or the kernel refuse of SCMP_ACT_NOTIFY.
+    /// Refuses what runtimes or the kernel refuse of `SCMP_ACT_NOTIFY`.
     pub(super) fn check_notify(&self) -> Result<(), SeccompError> {
         let mut notified = self.syscalls.iter().filter(|rule| rule.action == Action::Notify);
         if self.default_action == Action::Notify {

@@ -1,7 +1,5 @@
 //! Filters, by what they are rendered from.
 
-#![expect(clippy::unwrap_used, reason = "in helpers of tests too")]
-
 use insta::assert_snapshot;
 
 use super::*;

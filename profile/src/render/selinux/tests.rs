@@ -1,7 +1,5 @@
 //! CIL text, by what it is rendered from.
 
-#![expect(clippy::unwrap_used, reason = "in helpers of tests too")]
-
 use insta::assert_snapshot;
 use rstest::rstest;
 
