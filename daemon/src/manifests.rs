@@ -95,8 +95,8 @@ impl<T: Manifest> Manifests<T> {
         (objects, problems)
     }
 
-    /// Reads it for ever, at once and after each change, and hands on what it holds.
-    pub async fn follow(mut self, mut to: impl FnMut(Vec<T>)) {
+    /// Reads it for ever, at once and after each change, and hands on what it holds, and whether all of it is good.
+    pub async fn follow<F: Future<Output = ()>>(mut self, mut to: impl FnMut(Vec<T>, bool) -> F) {
         let (changed, mut changes) = mpsc::channel(1);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // Reading the folder is an access as well: it must not lead to the next reading.
@@ -126,7 +126,7 @@ impl<T: Manifest> Manifests<T> {
             }
             self.health.set(!problems.is_empty());
             reported = problems;
-            to(objects);
+            to(objects, reported.is_empty()).await;
             drop(tokio::time::timeout(RECHECK, changes.recv()).await);
             tokio::time::sleep(SETTLE).await;
             changes.try_recv().unwrap_or_default();

@@ -12,6 +12,8 @@ spelled! {
         Pending = "Pending",
         Installed = "Installed",
         Failed = "Failed",
+        /// Nobody asks for it any more, but something on the node uses it.
+        Terminating = "Terminating",
     }
 }
 
@@ -69,12 +71,12 @@ pub struct NodeProfile {
     /// The name of the profile.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Pending, Installed or Failed.
+    /// Pending, Installed, Failed or Terminating (no object asks for it, but something on the node uses it).
     pub state: NodeProfileState,
     /// The generation of the profile that the node has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Why it could not be installed.
+    /// Why it could not be installed, or why it stays.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,

@@ -35,7 +35,10 @@ impl Folder {
 
 impl Source for Folder {
     fn run(self: Box<Self>, to: Published) -> BoxFuture<'static, ()> {
-        Box::pin(self.0.follow(move |documents| to.publish(&mut world(documents))))
+        Box::pin(self.0.follow(move |documents, _all_good| {
+            to.publish(&mut world(documents));
+            std::future::ready(())
+        }))
     }
 
     fn health(&self) -> Arc<dyn Health> {

@@ -1,0 +1,77 @@
+//! The folders that are made on a node, remembered so that they can be taken away again.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    disk::{DiskError, Folder},
+    layout::Layout,
+};
+
+/// Where the list is, one path a line, as the node calls it.
+const LIST: &str = "folders";
+
+/// Makes the folders that are missing, each written down before it is made.
+pub fn make(layout: &Layout, folders: &[PathBuf]) -> Result<(), DiskError> {
+    let mut missing = Vec::new();
+    for folder in std::iter::once(&layout.state()).chain(folders) {
+        let above = folder.ancestors().take_while(|path| std::fs::symlink_metadata(path).is_err());
+        let above: Vec<_> = above.map(|path| layout.on_node(path)).collect();
+        missing.extend(above.into_iter().rev());
+    }
+    // The list itself needs a place.
+    let state = Folder::make(&layout.state())?;
+    let before = list(&state);
+    let mut made = before.clone();
+    for path in missing {
+        if !made.contains(&path) {
+            made.push(path);
+        }
+    }
+    if made != before {
+        let text: String = made.iter().map(|path| format!("{}\n", path.display())).collect();
+        state.replace(&[(LIST, text.as_bytes())]).into_iter().collect::<Result<(), _>>()?;
+    }
+    folders.iter().try_for_each(|folder| Folder::make(folder).map(drop))
+}
+
+/// Takes away the folders that were made, as far as they are empty, and our state.
+pub fn take_away(layout: &Layout) -> Result<(), DiskError> {
+    let Some(state) = Folder::open(&layout.state())? else { return Ok(()) };
+    let made = list(&state);
+    for folder in ["objects", "installed", "modules"] {
+        let path = layout.state().join(folder);
+        match std::fs::remove_dir_all(&path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(DiskError { what: "remove", path, source }),
+        }
+    }
+    state.remove(LIST)?;
+    for path in made.iter().rev() {
+        remove_empty(&layout.at(path))?;
+    }
+    Ok(())
+}
+
+fn list(state: &Folder) -> Vec<PathBuf> {
+    let text = state.read(LIST).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(PathBuf::from).collect()
+}
+
+fn remove_empty(path: &Path) -> Result<(), DiskError> {
+    match std::fs::remove_dir(path) {
+        Ok(()) => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(())
+        }
+        Err(source) => Err(DiskError { what: "remove", path: path.to_owned(), source }),
+    }
+}

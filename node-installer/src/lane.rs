@@ -1,0 +1,295 @@
+//! One mechanism on one node: takes in what objects ask for, and makes the node have it.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use profile::{
+    kinds::{ProfileKind, ProfileState, SeccompProfileSpec, selinux::Permitted},
+    mechanism::Mechanism,
+};
+
+use crate::{
+    artifact::{self, Artifact},
+    backend::Backend,
+    key::Key,
+    layout::Layout,
+    ledger::{Ledger, LedgerError},
+    metrics::Metrics,
+    object::{Object, Spec},
+    plan::{Verdict, Wanted},
+    store::Store,
+    users::Users,
+};
+use held::Held;
+
+mod held;
+mod reconcile;
+pub mod thread;
+
+/// One mechanism on one node.
+pub struct Lane {
+    backend: Box<dyn Backend>,
+    store: Store,
+    ledger: Ledger,
+    permitted: Permitted,
+    metrics: Arc<Metrics>,
+    wanted: BTreeMap<Key, Wanted>,
+    /// Texts that are not on the node yet; others are made anew when they are needed.
+    texts: BTreeMap<Key, String>,
+    /// On what a seccomp profile builds.
+    bases: BTreeMap<Key, Box<str>>,
+    /// The kinds of which not all objects are known yet.
+    unknown: BTreeSet<ProfileKind>,
+    /// None as long as it is not known which pods there are.
+    users: Option<Arc<Users>>,
+    held: Held,
+    /// How long the newest installation of a profile took.
+    took: BTreeMap<Key, Duration>,
+}
+
+impl std::fmt::Debug for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Lane").field("mechanism", &self.mechanism()).finish_non_exhaustive()
+    }
+}
+
+/// What is said of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    pub verdict: Verdict,
+    /// Where it is on the node.
+    pub place: String,
+    /// How long it took to put it there, if that was done since the start.
+    pub took: Option<Duration>,
+}
+
+/// What is said of each profile of a mechanism.
+pub type Reports = BTreeMap<Key, Report>;
+
+/// The kinds of profile of a mechanism.
+pub fn kinds(mechanism: Mechanism) -> impl Iterator<Item = ProfileKind> {
+    ProfileKind::ALL.iter().copied().filter(move |kind| Mechanism::of(*kind) == mechanism)
+}
+
+impl Lane {
+    /// A lane that knows what was kept of the objects when it last ran.
+    pub fn open(
+        backend: Box<dyn Backend>,
+        layout: &Layout,
+        permitted: Permitted,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, LedgerError> {
+        let mechanism = backend.mechanism();
+        let mut lane = Self {
+            backend,
+            store: Store::new(layout.objects()),
+            ledger: Ledger::open(&layout.ledger(mechanism))?,
+            permitted,
+            metrics,
+            wanted: BTreeMap::new(),
+            texts: BTreeMap::new(),
+            bases: BTreeMap::new(),
+            unknown: kinds(mechanism).collect(),
+            users: None,
+            held: Held::default(),
+            took: BTreeMap::new(),
+        };
+        let store = lane.store.clone();
+        let known = KnownBases::new(&store);
+        for key in kinds(mechanism).flat_map(|kind| store.keys(kind)) {
+            if let Some(object) = store.get(&key) {
+                lane.want(&object, &known);
+            }
+        }
+        // What is on the node already needs no text.
+        lane.texts.clear();
+        Ok(lane)
+    }
+
+    /// Which mechanism.
+    pub fn mechanism(&self) -> Mechanism {
+        self.backend.mechanism()
+    }
+
+    /// Objects are there, or have changed.
+    pub fn apply(&mut self, objects: &[Object]) {
+        let new = match self.store.put(objects) {
+            Ok(new) => new,
+            Err(error) => {
+                let error = daemon::error::chain(&error);
+                tracing::warn!(error, "objects are not kept for times without an API server");
+                objects.iter().map(|object| object.key.clone()).collect()
+            }
+        };
+        let changed: Vec<_> = objects
+            .iter()
+            .filter(|object| new.contains(&object.key) || !self.wanted.contains_key(&object.key))
+            .collect();
+        let known = self.bases_among(objects);
+        for object in &changed {
+            self.want(object, &known);
+        }
+        let names = changed.iter().map(|object| object.key.clone()).collect();
+        self.renew_dependants(names, &known, objects);
+    }
+
+    /// An object is gone.
+    pub fn delete(&mut self, key: &Key) {
+        self.forget(key);
+        let known = KnownBases::new(&self.store);
+        self.renew_dependants([key.clone()].into(), &known, &[]);
+    }
+
+    /// These are all the objects of a kind.
+    pub fn all(&mut self, kind: ProfileKind, keys: &BTreeSet<Key>) {
+        self.unknown.remove(&kind);
+        let gone: Vec<_> = self
+            .wanted
+            .keys()
+            .filter(|key| key.kind == kind && !keys.contains(*key))
+            .cloned()
+            .collect();
+        for key in gone {
+            self.delete(&key);
+        }
+    }
+
+    /// Whether all objects are known.
+    pub fn is_complete(&self) -> bool {
+        self.unknown.is_empty()
+    }
+
+    /// What pods use.
+    pub fn set_users(&mut self, users: Arc<Users>) {
+        self.users = Some(users);
+    }
+
+    /// When something that has failed is to be tried again.
+    pub fn next_try(&self) -> Option<Instant> {
+        self.held.next()
+    }
+
+    fn forget(&mut self, key: &Key) {
+        self.wanted.remove(key);
+        self.texts.remove(key);
+        self.bases.remove(key);
+        self.took.remove(key);
+        if let Err(error) = self.store.remove(key) {
+            let error = daemon::error::chain(&error);
+            tracing::warn!(error, "the copy of an object that is gone stays");
+        }
+    }
+
+    /// Takes in what an object asks for.
+    fn want(&mut self, object: &Object, bases: &KnownBases) {
+        let artifact = match object.spec.state() {
+            ProfileState::Enabled => Artifact::of(object, &|name| bases.get(name), &self.permitted),
+            ProfileState::Disabled => Err("the profile is disabled".to_owned()),
+        };
+        let key = object.key.clone();
+        match artifact::base(object) {
+            Some(base) => drop(self.bases.insert(key.clone(), base.into())),
+            None => drop(self.bases.remove(&key)),
+        }
+        let wanted = Wanted {
+            generation: object.generation,
+            created: object.created.clone(),
+            state: object.spec.state(),
+            artifact: artifact.as_ref().map(|artifact| artifact.digest).map_err(Clone::clone),
+            needs: artifact::needs(object),
+        };
+        self.wanted.insert(key.clone(), wanted);
+        match artifact {
+            Ok(artifact) => drop(self.texts.insert(key, artifact.text)),
+            Err(_) => drop(self.texts.remove(&key)),
+        }
+    }
+
+    /// The profiles that build on ones that have changed are made anew.
+    fn renew_dependants(&mut self, changed: BTreeSet<Key>, known: &KnownBases, objects: &[Object]) {
+        let mut names: BTreeSet<Box<str>> = changed.iter().map(|key| key.name.clone()).collect();
+        let mut renewed = changed;
+        loop {
+            let next: Vec<_> = self
+                .bases
+                .iter()
+                .filter(|(key, base)| names.contains(*base) && !renewed.contains(*key))
+                .map(|(key, _)| key.clone())
+                .collect();
+            if next.is_empty() {
+                return;
+            }
+            for key in next {
+                let given = objects.iter().find(|object| object.key == key).cloned();
+                if let Some(object) = given.or_else(|| self.store.get(&key)) {
+                    self.want(&object, known);
+                }
+                names.insert(key.name.clone());
+                renewed.insert(key);
+            }
+        }
+    }
+
+    /// The text of a profile.
+    fn text(&mut self, key: &Key) -> Option<String> {
+        if !self.texts.contains_key(key) {
+            let object = self.store.get(key)?;
+            let known = KnownBases::new(&self.store);
+            let artifact = Artifact::of(&object, &|name| known.get(name), &self.permitted).ok()?;
+            let digest = self.wanted.get(key)?.artifact.as_ref().ok()?;
+            return (artifact.digest == *digest).then_some(artifact.text);
+        }
+        self.texts.get(key).cloned()
+    }
+
+    /// Finds specs among objects at hand, then among copies.
+    fn bases_among(&self, objects: &[Object]) -> KnownBases {
+        let spec = |object: &Object| match &object.spec {
+            Spec::Seccomp(spec) => Some((object.key.name.clone(), Some(Arc::new(spec.clone())))),
+            _ => None,
+        };
+        // Only few are bases of others.
+        let used: BTreeSet<_> = self
+            .bases
+            .values()
+            .map(|base| &**base)
+            .chain(objects.iter().filter_map(artifact::base))
+            .collect();
+        let given = objects.iter().filter(|object| used.contains(&*object.key.name));
+        let known = KnownBases::new(&self.store);
+        known.specs.borrow_mut().extend(given.filter_map(spec));
+        known
+    }
+}
+
+/// Specs of seccomp profiles, each read once.
+struct KnownBases {
+    store: Store,
+    specs: RefCell<HashMap<Box<str>, Option<Arc<SeccompProfileSpec>>>>,
+}
+
+impl KnownBases {
+    fn new(store: &Store) -> Self {
+        Self { store: store.clone(), specs: RefCell::default() }
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<SeccompProfileSpec>> {
+        if let Some(known) = self.specs.borrow().get(name) {
+            return known.clone();
+        }
+        let key = Key::new(ProfileKind::SeccompProfile, name).ok()?;
+        let spec = match self.store.get(&key)?.spec {
+            Spec::Seccomp(spec) => Some(Arc::new(spec)),
+            _ => None,
+        };
+        self.specs.borrow_mut().insert(name.into(), spec.clone());
+        spec
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Keeps the node's object equal to what the lanes say: at most one write a second, and none when nothing has changed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use daemon::error::chain;
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use kube::{
+    Api, Client, Resource as _,
+    api::{Patch, PatchParams, PostParams},
+    core::ObjectMeta,
+};
+use profile::kinds::{
+    NodeSecurityProfiles, NodeSecurityProfilesStatus, node::NodeSecurityProfilesSpec,
+};
+use serde_json::json;
+
+use crate::{board::Board, metrics::Metrics};
+
+/// Who writes, as server-side apply wants to know it.
+const MANAGER: &str = "cinch-node-installer";
+
+/// After a change, how long to wait for the others of its batch.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// Between two writes.
+const PACE: Duration = Duration::from_secs(1);
+
+/// The longest wait after a write that failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Writes for ever.
+pub async fn keep(client: Client, node: String, board: Arc<Board>, metrics: Arc<Metrics>) {
+    let mut writer = Writer { client, node, written: None, metrics };
+    let mut changes = board.changes();
+    let mut failures = 0;
+    loop {
+        tokio::time::sleep(GATHER).await;
+        if board.is_complete() {
+            let status = board.status();
+            match writer.write(&status).await {
+                Ok(false) => failures = 0,
+                Ok(true) => {
+                    failures = 0;
+                    tokio::time::sleep(PACE.saturating_sub(GATHER)).await;
+                    continue;
+                }
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(error, "the status of the node was not written");
+                    // It may have been deleted, or written by somebody else.
+                    writer.written = None;
+                    tokio::time::sleep(PACE.saturating_mul(1 << failures.min(5)).min(PATIENCE))
+                        .await;
+                    failures += 1;
+                    continue;
+                }
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Writer {
+    client: Client,
+    node: String,
+    /// What the object is known to say.
+    written: Option<NodeSecurityProfilesStatus>,
+    metrics: Arc<Metrics>,
+}
+
+impl Writer {
+    /// Writes a status, unless the object says it already. Tells whether it was written.
+    async fn write(&mut self, status: &NodeSecurityProfilesStatus) -> kube::Result<bool> {
+        let api = Api::<NodeSecurityProfiles>::all(self.client.clone());
+        if self.written.is_none() {
+            self.written = match api.get_opt(&self.node).await? {
+                Some(there) => Some(there.status.unwrap_or_default()),
+                None => {
+                    self.create(&api).await?;
+                    None
+                }
+            };
+        }
+        if self.written.as_ref() == Some(status) {
+            return Ok(false);
+        }
+        let patch = json!({
+            "apiVersion": NodeSecurityProfiles::api_version(&()),
+            "kind": NodeSecurityProfiles::kind(&()),
+            "metadata": { "name": self.node },
+            "status": status,
+        });
+        let manager = PatchParams::apply(MANAGER).force();
+        api.patch_status(&self.node, &manager, &Patch::Apply(&patch)).await?;
+        self.metrics.status_writes.inc();
+        self.written = Some(status.clone());
+        Ok(true)
+    }
+
+    /// Makes the object, which goes when the node does.
+    async fn create(&self, api: &Api<NodeSecurityProfiles>) -> kube::Result<()> {
+        let node = Api::<Node>::all(self.client.clone()).get(&self.node).await?;
+        let owner = OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Node".to_owned(),
+            name: self.node.clone(),
+            uid: node.metadata.uid.unwrap_or_default(),
+            ..OwnerReference::default()
+        };
+        let metadata = ObjectMeta {
+            name: Some(self.node.clone()),
+            owner_references: Some(vec![owner]),
+            labels: Some(BTreeMap::from([(
+                "app.kubernetes.io/managed-by".to_owned(),
+                "cinch".to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        };
+        let mut object = NodeSecurityProfiles::new(&self.node, NodeSecurityProfilesSpec {});
+        object.metadata = metadata;
+        api.create(
+            &PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() },
+            &object,
+        )
+        .await?;
+        self.metrics.status_writes.inc();
+        Ok(())
+    }
+}
