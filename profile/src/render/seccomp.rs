@@ -123,9 +123,11 @@ type Stack = Vec<(String, Arc<SeccompProfileSpec>)>;
 
 fn stack(name: &str, spec: &SeccompProfileSpec, base: &Lookup<'_>) -> Result<Stack, SeccompError> {
     let mut stack: Stack = Vec::new();
-    let mut next = spec.base_profile_name.clone();
-    while let Some(below) = next {
-        let above = stack.last().map_or(name, |(name, _)| name).to_owned();
+    loop {
+        let top = stack.last();
+        let above = top.map_or(name, |(name, _)| name).to_owned();
+        let next = &top.map_or(spec, |(_, spec)| spec).base_profile_name;
+        let Some(below) = next.clone() else { return Ok(stack) };
         if below.starts_with("oci://") {
             return Err(SeccompError::Image { name: above, base: below });
         }
@@ -140,10 +142,8 @@ fn stack(name: &str, spec: &SeccompProfileSpec, base: &Lookup<'_>) -> Result<Sta
         let Some(spec) = base(&below) else {
             return Err(SeccompError::Missing { name: above, base: below });
         };
-        next = spec.base_profile_name.as_ref().map(String::clone);
         stack.push((below, spec));
     }
-    Ok(stack)
 }
 
 /// The opposite comparison, where there is one.

@@ -31,7 +31,11 @@ impl Rules {
             for name in &rule.names {
                 match all.0.entry(name.clone()).or_default().entry(conditions.clone()) {
                     Entry::Vacant(vacant) => drop(vacant.insert(effect)),
-                    Entry::Occupied(there) if there.get().same_as(effect) => (),
+                    Entry::Occupied(mut there) if there.get().same_as(effect) => {
+                        // Whichever was written first.
+                        let least = effect.min(*there.get());
+                        there.insert(least);
+                    }
                     Entry::Occupied(there) => {
                         return Err(SeccompError::Contradiction {
                             call: name.clone(),
