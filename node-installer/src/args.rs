@@ -73,13 +73,13 @@ pub(crate) struct RunFlags {
     /// Answer /livez, /readyz and /metrics on this address
     #[arg(long, env = "CINCH_ADMIN", value_name = "ADDR:PORT", default_value_t = SocketAddr::new(ANY, ADMIN_PORT))]
     admin: SocketAddr,
-    /// Let SelinuxProfiles name this type, which is refused otherwise; may be given several times
+    /// Let `SelinuxProfiles` name this type, which is refused otherwise; may be given several times
     #[arg(long, env = "CINCH_PERMIT_SELINUX_TYPE", value_name = "TYPE", value_delimiter = ',')]
     permit_selinux_type: Vec<String>,
-    /// Let SelinuxProfiles name this class, which is refused otherwise; may be given several times
+    /// Let `SelinuxProfiles` name this class, which is refused otherwise; may be given several times
     #[arg(long, env = "CINCH_PERMIT_SELINUX_CLASS", value_name = "CLASS", value_delimiter = ',')]
     permit_selinux_class: Vec<String>,
-    /// Let SelinuxProfiles give this permission, which is refused otherwise; may be given several times
+    /// Let `SelinuxProfiles` give this permission, which is refused otherwise; may be given several times
     #[arg(
         long,
         env = "CINCH_PERMIT_SELINUX_PERMISSION",
@@ -87,7 +87,7 @@ pub(crate) struct RunFlags {
         value_delimiter = ','
     )]
     permit_selinux_permission: Vec<String>,
-    /// Log at this level, or by a filter such as info,node_installer=debug
+    /// Log at this level, or by a filter such as `info,node_installer=debug`
     #[arg(long, env = "CINCH_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
 }

@@ -1,6 +1,10 @@
 //! Tells the lanes when somebody has been at their files.
 
-use std::{os::unix::fs::MetadataExt as _, path::PathBuf, time::Duration};
+use std::{
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use profile::mechanism::Mechanism;
@@ -24,7 +28,7 @@ pub async fn watch(mechanism: Mechanism, folder: PathBuf, lanes: Lanes) {
     }
 }
 
-fn start(mechanism: Mechanism, folder: &PathBuf, lanes: &Lanes) -> Option<RecommendedWatcher> {
+fn start(mechanism: Mechanism, folder: &Path, lanes: &Lanes) -> Option<RecommendedWatcher> {
     let lanes = lanes.clone();
     let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // Reading is an access as well: it must not lead to the next reading.

@@ -31,7 +31,8 @@ pub fn make(layout: &Layout, folders: &[PathBuf]) -> Result<(), DiskError> {
         }
     }
     if made != before {
-        let text: String = made.iter().map(|path| format!("{}\n", path.display())).collect();
+        let lines: Vec<_> = made.iter().map(|path| path.display().to_string()).collect();
+        let text = lines.join("\n") + "\n";
         state.replace(&[(LIST, text.as_bytes())]).into_iter().collect::<Result<(), _>>()?;
     }
     folders.iter().try_for_each(|folder| Folder::make(folder).map(drop))

@@ -76,6 +76,7 @@ impl Ledger {
     }
 
     /// Writes the entries to the disk, if they have changed since they were written.
+    #[expect(clippy::missing_panics_doc, reason = "names and digests always serialize")]
     pub fn save(&mut self) -> Result<(), DiskError> {
         if self.entries == self.saved {
             return Ok(());

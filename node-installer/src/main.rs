@@ -35,18 +35,16 @@ fn run(flags: args::RunFlags) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(2));
         }
     };
+    if meant.once {
+        return once::once(meant);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let code = if meant.once {
-        runtime.block_on(once::once(meant))
-    } else {
-        let handle = runtime.handle().clone();
-        runtime.block_on(run::run(meant, handle)).map(|()| ExitCode::SUCCESS)
-    };
+    let ended = runtime.block_on(run::run(meant, runtime.handle().clone()));
     // A lane may be in the middle of a commit that need not be waited for: what it leaves is put right at the next start.
     runtime.shutdown_background();
-    code
+    ended.map(|()| ExitCode::SUCCESS)
 }

@@ -135,7 +135,8 @@ impl Metrics {
             self.watch_age.get_or_create(&of).set((*age).try_into().unwrap_or(i64::MAX));
         }
         let mut text = String::new();
-        if let Err(error) = encode(&mut text, &lock(&self.registry)) {
+        let encoded = encode(&mut text, &lock(&self.registry));
+        if let Err(error) = encoded {
             writeln!(text, "# cannot encode: {error}").expect("into memory");
         }
         text

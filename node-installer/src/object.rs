@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::key::Key;
 
 /// One profile.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Object {
     pub key: Key,
     /// Its generation; none in a folder of manifests.
@@ -22,7 +22,7 @@ pub struct Object {
 }
 
 /// What it asks for.
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Spec {
     Seccomp(SeccompProfileSpec),
     Selinux(SelinuxProfileSpec),

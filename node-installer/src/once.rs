@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Does all of it and prints the table. What is wrong with one document or profile stops no other.
-pub(crate) async fn once(flags: Run) -> anyhow::Result<ExitCode> {
+pub(crate) fn once(flags: Run) -> anyhow::Result<ExitCode> {
     let Run { node, objects, once: _, admin: _, permitted, log } = flags;
     daemon::logs::start(&log)?;
     let Objects::Folder(folder) = objects else { bail!("--once needs --manifests DIR") };
@@ -47,9 +47,7 @@ pub(crate) async fn once(flags: Run) -> anyhow::Result<ExitCode> {
         lanes.push(lane.reconcile(Instant::now(), &|_| ()));
     }
     let mut text = table(&lanes);
-    for problem in &problems {
-        text += &format!("\n{problem}\n");
-    }
+    text.extend(problems.iter().map(|problem| format!("\n{problem}\n")));
     std::io::stdout().write_all(text.as_bytes()).context("cannot print")?;
     let mut states = lanes.iter().flat_map(|reports| reports.values()).map(|r| r.verdict.state);
     let failed = states.any(|state| state == NodeProfileState::Failed) || !problems.is_empty();

@@ -1,6 +1,9 @@
 //! What to do so that a node has what it should have, and what to say of each profile. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use profile::kinds::{ProfileState, node::NodeProfileState};
 
@@ -57,6 +60,16 @@ pub struct Situation<'a> {
     pub users: &'a dyn Fn(&str) -> Use,
     /// What has failed and is not to be tried again yet: the text, and why.
     pub held: &'a BTreeMap<Box<str>, (Digest, String)>,
+}
+
+impl fmt::Debug for Situation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Situation")
+            .field("wanted", self.wanted)
+            .field("found", self.found)
+            .field("ledger", self.ledger)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What to do.
@@ -161,8 +174,8 @@ fn accepted(situation: &Situation<'_>, claims: &BTreeMap<Box<str>, &Key>) -> BTr
         let before = accepted.len();
         for (name, key) in claims {
             let needs = &situation.wanted[*key].needs;
-            let met = |need: &Box<str>| accepted.contains(need) || is_there(situation, need);
-            if !accepted.contains(name) && usable(name, key) && needs.iter().all(met) {
+            let met = |need: &str| accepted.contains(need) || is_there(situation, need);
+            if !accepted.contains(name) && usable(name, key) && needs.iter().all(|need| met(need)) {
                 accepted.insert(name.clone());
             }
         }
@@ -265,12 +278,15 @@ fn cause(
 
 /// What a profile lacks.
 fn missing(situation: &Situation<'_>, accepted: &BTreeSet<Box<str>>, wanted: &Wanted) -> String {
-    let met = |need: &Box<str>| accepted.contains(need) || is_there(situation, need);
+    let met = |need: &str| accepted.contains(need) || is_there(situation, need);
     let lacking = wanted.needs.iter().filter(|need| !met(need));
     let known = |name: &str| situation.wanted.keys().any(|key| *key.name == *name);
-    let each = lacking.map(|name| match known(name) {
-        true => format!("it inherits {name}, which is not on the node itself"),
-        false => format!("it inherits {name}, and there is no such profile"),
+    let each = lacking.map(|name| {
+        if known(name) {
+            format!("it inherits {name}, which is not on the node itself")
+        } else {
+            format!("it inherits {name}, and there is no such profile")
+        }
     });
     each.collect::<Vec<_>>().join("; ")
 }

@@ -27,9 +27,7 @@ pub(crate) fn purge(flags: &Purge) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::from("left on the node:\n");
-    for line in left {
-        text += &format!("  {line}\n");
-    }
+    text.extend(left.iter().map(|line| format!("  {line}\n")));
     std::io::stderr().write_all(text.as_bytes()).context("cannot print")?;
     Ok(ExitCode::FAILURE)
 }

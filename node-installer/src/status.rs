@@ -75,13 +75,11 @@ impl Writer {
     async fn write(&mut self, status: &NodeSecurityProfilesStatus) -> kube::Result<bool> {
         let api = Api::<NodeSecurityProfiles>::all(self.client.clone());
         if self.written.is_none() {
-            self.written = match api.get_opt(&self.node).await? {
-                Some(there) => Some(there.status.unwrap_or_default()),
-                None => {
-                    self.create(&api).await?;
-                    None
-                }
-            };
+            let there = api.get_opt(&self.node).await?;
+            if there.is_none() {
+                self.create(&api).await?;
+            }
+            self.written = there.map(|there| there.status.unwrap_or_default());
         }
         if self.written.as_ref() == Some(status) {
             return Ok(false);

@@ -26,6 +26,7 @@ impl Store {
     }
 
     /// Keeps copies of objects, but writes none that is there already. Tells which were not there.
+    #[expect(clippy::missing_panics_doc, reason = "an object always serializes")]
     pub fn put<'a>(
         &self,
         objects: impl IntoIterator<Item = &'a Object>,

@@ -11,10 +11,10 @@ use crate::{artifact::Digest, backend::Failure};
 const FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait for something that may pass.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The wait for a text that was refused: what refused it may have been replaced meanwhile.
-const REFUSED: Duration = Duration::from_secs(600);
+const REFUSED: Duration = Duration::from_mins(10);
 
 /// Failures by name of the profile.
 #[derive(Debug, Default)]

@@ -92,22 +92,19 @@ impl Lane {
             Change { install: BTreeMap::new(), remove: remove.keys().cloned().collect() };
         let mut failures = BTreeMap::new();
         for (name, Install { key, digest, .. }) in &install {
-            match self.text(key) {
-                Some(text) => {
-                    change.install.insert(name.clone(), text);
-                    let entry = Entry {
-                        key: key.clone(),
-                        digest: *digest,
-                        generation: self.wanted.get(key).and_then(|wanted| wanted.generation),
-                        fingerprint: before[name].as_ref().and_then(|e| e.fingerprint.clone()),
-                    };
-                    self.ledger.entries.insert(name.clone(), entry);
-                }
-                None => {
-                    let failure = Failure::passing("the copy of the object cannot be read");
-                    failures.insert(name.clone(), failure);
-                }
-            }
+            let Some(text) = self.text(key) else {
+                let failure = Failure::passing("the copy of the object cannot be read");
+                failures.insert(name.clone(), failure);
+                continue;
+            };
+            change.install.insert(name.clone(), text);
+            let entry = Entry {
+                key: key.clone(),
+                digest: *digest,
+                generation: self.wanted.get(key).and_then(|wanted| wanted.generation),
+                fingerprint: before[name].as_ref().and_then(|e| e.fingerprint.clone()),
+            };
+            self.ledger.entries.insert(name.clone(), entry);
         }
         // Without it on the disk that a file is ours, a new one is not made.
         if let Err(error) = self.ledger.save() {

@@ -7,7 +7,11 @@ use std::{
 };
 
 use profile::{kinds::ProfileKind, mechanism::Mechanism};
-use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{timeout, timeout_at},
+};
 
 use super::{Lane, Reports};
 use crate::{key::Key, object::Object, users::Users};
@@ -82,8 +86,7 @@ fn take_in(lane: &mut Lane, first: Told, told: &mut mpsc::Receiver<Told>, handle
         next = if objects.len() >= AT_ONCE {
             None
         } else {
-            let wait = tokio::time::timeout_at(deadline, told.recv());
-            handle.block_on(async { wait.await }).ok().flatten()
+            handle.block_on(async { timeout_at(deadline, told.recv()).await }).ok().flatten()
         };
     }
     lane.apply(&objects);

@@ -47,7 +47,7 @@ impl Debug for Cluster {
 /// What a watch tells, reduced to what matters here.
 #[derive(Debug)]
 enum Heard {
-    Profile(ProfileKind, Change<Option<Object>>),
+    Profile(ProfileKind, Change<Option<Box<Object>>>),
     Pod(Change<(Box<str>, Used)>),
 }
 
@@ -61,14 +61,14 @@ impl Cluster {
         let mut heard = self.heard();
         while let Some(heard) = heard.next().await {
             match heard {
-                Heard::Profile(_, Change::Apply(Some(object))) => lanes.object(object).await,
+                Heard::Profile(_, Change::Apply(Some(object))) => lanes.object(*object).await,
                 Heard::Profile(_, Change::Delete(Some(object))) => lanes.gone(object.key).await,
                 Heard::Profile(kind, Change::Restart) => {
                     initial.insert(kind, BTreeSet::new());
                 }
                 Heard::Profile(kind, Change::Initial(Some(object))) => {
                     initial.entry(kind).or_default().insert(object.key.clone());
-                    lanes.object(object).await;
+                    lanes.object(*object).await;
                 }
                 Heard::Profile(kind, Change::Complete) => {
                     lanes.all(kind, initial.remove(&kind).unwrap_or_default()).await;
@@ -147,8 +147,8 @@ impl Cluster {
     }
 }
 
-fn object(kind: ProfileKind, metadata: &ObjectMeta, spec: Spec) -> Option<Object> {
+fn object(kind: ProfileKind, metadata: &ObjectMeta, spec: Spec) -> Option<Box<Object>> {
     let key = Key::new(kind, metadata.name.as_deref().unwrap_or_default()).ok()?;
     let created = metadata.creation_timestamp.as_ref().map(|time| time.0.to_string());
-    Some(Object { key, generation: metadata.generation, created, spec })
+    Some(Box::new(Object { key, generation: metadata.generation, created, spec }))
 }

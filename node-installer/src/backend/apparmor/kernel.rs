@@ -42,12 +42,9 @@ impl Interface {
     }
 
     /// Which of these profiles are loaded, with the digest that the kernel has of each, where it keeps one.
-    pub(super) fn loaded(
-        &self,
-        names: &BTreeSet<Box<str>>,
-    ) -> Result<BTreeMap<Box<str>, Option<String>>, Failure> {
+    pub(super) fn loaded(&self, names: &BTreeSet<Box<str>>) -> BTreeMap<Box<str>, Option<String>> {
         let path = self.folder.join("profiles");
-        let Ok(list) = std::fs::read_to_string(&path) else { return Ok(BTreeMap::new()) };
+        let Ok(list) = std::fs::read_to_string(&path) else { return BTreeMap::new() };
         // Each line is `NAME (MODE)`.
         let loaded = list.lines().filter_map(|line| line.rsplit_once(" (").map(|(name, _)| name));
         let mut loaded: BTreeMap<Box<str>, Option<String>> =
@@ -59,7 +56,7 @@ impl Interface {
                 }
             }
         }
-        Ok(loaded)
+        loaded
     }
 
     /// The digest of each loaded profile: `policy/profiles/NAME.N/{name,sha1}` (`sha256` from 6.8 on).
@@ -76,14 +73,14 @@ impl Interface {
     /// Loads a compiled profile, over the one of its name.
     pub(super) fn replace(&self, name: &str, blob: &[u8]) -> Result<Option<String>, Failure> {
         write_once(&self.folder.join(".replace"), blob)?;
-        let loaded = self.loaded(&[name.into()].into())?;
+        let loaded = self.loaded(&[name.into()].into());
         let absent = || Failure::passing("the kernel took the profile, and does not list it");
         loaded.get(name).cloned().ok_or_else(absent)
     }
 
     /// Unloads a profile; one that is not loaded is gone as well.
     pub(super) fn remove(&self, name: &str) -> Result<(), Failure> {
-        if self.loaded(&[name.into()].into())?.contains_key(name) {
+        if self.loaded(&[name.into()].into()).contains_key(name) {
             write_once(&self.folder.join(".remove"), name.as_bytes())?;
         }
         Ok(())

@@ -53,11 +53,11 @@ impl Store {
     /// What the store has under a name, as it was before it was compressed.
     pub(super) fn look(&self, name: &str) -> Result<File, Failure> {
         let Some(folder) = Folder::open(&self.module(name))? else { return Ok(File::Absent) };
-        let mut seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let file = folder.look_through("cil", seen.entry(name.into()).or_default(), |text| {
-            Digest::of(&unpacked(text))
-        })?;
-        Ok(file)
+        let mut all_seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let seen = all_seen.entry(name.into()).or_default();
+        let file = folder.look_through("cil", seen, |text| Digest::of(&unpacked(text)));
+        drop(all_seen);
+        Ok(file?)
     }
 
     /// The text of a module.
