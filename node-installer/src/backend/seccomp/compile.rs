@@ -159,7 +159,9 @@ mod tests {
 
     #[test]
     fn a_program_that_the_kernel_would_not_take_is_refused() {
-        let conditions = (0..1200)
+        // Different upper halves, so that no two comparisons can be shared.
+        let conditions = (0..1200_u64)
+            .map(|value| value << 32 | value)
             .map(|value| format!(
                 r#"{{"names":["personality"],"action":"SCMP_ACT_ALLOW","args":[{{"index":0,"op":"SCMP_CMP_EQ","value":{value}}}]}}"#
             ))
