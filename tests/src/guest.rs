@@ -70,6 +70,16 @@ impl Guest {
         Ok(self)
     }
 
+    /// Gives it a program of this machine without what is for debuggers only, most of it: copying is slow there.
+    pub fn program(self, path: &str, source: &Path) -> Result<Self> {
+        let mut strip = Command::new("strip");
+        strip.arg("-o").arg(self.place(path)?).arg(source);
+        match run(strip) {
+            Ok(()) => Ok(self),
+            Err(_no_such_tool) => self.file(path, source),
+        }
+    }
+
     /// Gives it a file with this content.
     pub fn text(self, path: &str, content: &str) -> Result<Self> {
         fs::write(self.place(path)?, content)?;

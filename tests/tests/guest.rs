@@ -8,8 +8,18 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tests::guest::images::Images;
 use tokio::runtime::{Handle, Runtime};
 
+#[path = "guest/agent.rs"]
+mod agent;
+#[path = "guest/apparmor.rs"]
+mod apparmor;
+#[path = "guest/drift.rs"]
+mod drift;
 #[path = "guest/harness.rs"]
 mod harness;
+#[path = "guest/seccomp.rs"]
+mod seccomp;
+#[path = "guest/selinux.rs"]
+mod selinux;
 
 /// A question by name, and how it is answered.
 #[derive(Clone, Copy)]
@@ -29,7 +39,13 @@ macro_rules! questions {
 }
 pub(crate) use questions;
 
-const ALL: &[&[Question]] = &[harness::QUESTIONS];
+const ALL: &[&[Question]] = &[
+    harness::QUESTIONS,
+    seccomp::QUESTIONS,
+    apparmor::QUESTIONS,
+    selinux::QUESTIONS,
+    drift::QUESTIONS,
+];
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
