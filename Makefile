@@ -10,7 +10,7 @@ demo: ## Show a pod before and after its review
 	@tests/demo
 
 test: ## Run all tests, with a real API server where one can be built
-	@tests/prepare rust cluster
+	@tests/prepare rust tools cluster
 	@tests/all
 
 test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machine; make test runs them too from then on
@@ -19,7 +19,7 @@ test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machi
 
 bench: ## Measure, beside a server that only echoes
 	@tests/prepare rust
-	cargo build --release --package webhook
+	cargo build --release --package webhook --package node-installer
 	cargo bench --workspace --bench '*'
 
 fuzz: ## Feed what reads requests with what nobody should send
