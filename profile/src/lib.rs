@@ -6,6 +6,7 @@
 //!  a pod as admission sees it -----------------------------------/
 //! ```
 
+pub mod algebra;
 pub mod bindings;
 pub mod crd;
 pub mod decide;

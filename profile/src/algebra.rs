@@ -1,0 +1,3 @@
+//! What profiles allow, compared and united: merge, subset, diff. Pure.
+
+pub mod seccomp;
