@@ -67,6 +67,10 @@ impl Folder {
         match fs::open(path, flags, Mode::empty()) {
             Ok(handle) => Ok(Some(Self { handle, path: path.to_owned() })),
             Err(Errno::NOENT) => Ok(None),
+            Err(_) if std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink()) => {
+                let source = io::Error::other("it is a link, and links are not followed");
+                Err(DiskError { what: "open the folder", path: path.to_owned(), source })
+            }
             Err(error) => Err(Self::error("open the folder", path, error)),
         }
     }

@@ -30,6 +30,14 @@ impl Seccomp {
         Self { layout: layout.clone(), folder: layout.seccomp(), seen: Seen::default() }
     }
 
+    /// The folder itself. The operator that these profiles are compatible with leaves a link to its state in this place:
+    /// that one link is followed, so that pods which started under its profiles can start again.
+    fn folder(&self) -> PathBuf {
+        let former = std::fs::read_link(&self.folder)
+            .is_ok_and(|target| target == self.layout.on_node(&self.layout.state()));
+        if former { self.layout.state() } else { self.folder.clone() }
+    }
+
     fn install(&self, texts: &BTreeMap<Box<str>, String>) -> Installed {
         let mut results = Installed::new();
         let mut files = Vec::new();
@@ -42,7 +50,7 @@ impl Seccomp {
                 }
             }
         }
-        let written = Folder::make(&self.folder).map(|folder| {
+        let written = Folder::make(&self.folder()).map(|folder| {
             let content = files.iter().map(|(_, file, text)| (&**file, text.as_bytes()));
             folder.replace(&content.collect::<Vec<_>>())
         });
@@ -77,7 +85,7 @@ impl Backend for Seccomp {
         &mut self,
         names: &BTreeSet<Box<str>>,
     ) -> Result<BTreeMap<Box<str>, Found>, Failure> {
-        let folder = Folder::open(&self.folder)?;
+        let folder = Folder::open(&self.folder())?;
         let mut found = BTreeMap::new();
         for name in names {
             let file = match &folder {
@@ -92,7 +100,7 @@ impl Backend for Seccomp {
 
     fn adoptable(&self, name: &str, text: &str) -> bool {
         let read = || -> Option<Filter> {
-            let there = Folder::open(&self.folder).ok()??.read(&file_name(name)).ok()?;
+            let there = Folder::open(&self.folder()).ok()??.read(&file_name(name)).ok()?;
             serde_json::from_slice(&there).ok()
         };
         let ours = serde_json::from_str::<Filter>(text).ok();
@@ -105,7 +113,7 @@ impl Backend for Seccomp {
             changed.installed = self.install(&change.install);
         }
         if !change.remove.is_empty() {
-            let folder = Folder::open(&self.folder);
+            let folder = Folder::open(&self.folder());
             for name in &change.remove {
                 let result = match &folder {
                     Ok(Some(folder)) => folder.remove(&file_name(name)).map_err(Failure::from),
@@ -128,14 +136,71 @@ impl Backend for Seccomp {
     }
 
     fn needed(&self) -> Vec<PathBuf> {
-        vec![self.folder.clone()]
+        vec![self.folder()]
     }
 
     fn watched(&self) -> Vec<PathBuf> {
-        vec![self.folder.clone()]
+        vec![self.folder()]
     }
 }
 
 fn file_name(name: &str) -> String {
     format!("{name}.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::fs::symlink, path::Path};
+
+    use super::*;
+
+    const FILTER: &str = r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#;
+
+    fn node() -> (tempfile::TempDir, Layout, Seccomp) {
+        let root = tempfile::tempdir().unwrap();
+        let layout = Layout::new(root.path(), Path::new("/var/lib/kubelet"));
+        std::fs::create_dir_all(layout.state()).unwrap();
+        std::fs::create_dir_all(layout.seccomp().parent().unwrap()).unwrap();
+        let seccomp = Seccomp::new(&layout);
+        (root, layout, seccomp)
+    }
+
+    fn install(seccomp: &mut Seccomp) -> Result<Option<String>, Failure> {
+        let install = [("a".into(), FILTER.to_owned())].into();
+        let change = Change { install, ..Change::default() };
+        seccomp.change(&change).installed.remove("a").unwrap()
+    }
+
+    #[test]
+    fn the_link_of_the_former_operator_is_followed() {
+        let (_root, layout, mut seccomp) = node();
+        symlink("/var/lib/security-profiles-operator", layout.seccomp()).unwrap();
+        std::fs::write(layout.state().join("theirs.json"), "{}").unwrap();
+        install(&mut seccomp).unwrap();
+        assert_eq!(std::fs::read_to_string(layout.state().join("a.json")).unwrap(), FILTER);
+        let found = seccomp.observe(&["theirs".into()].into()).unwrap();
+        assert!(matches!(found["theirs"].file, File::Content(_)));
+    }
+
+    #[test]
+    fn another_link_is_not_followed() {
+        let (root, layout, mut seccomp) = node();
+        std::fs::create_dir(root.path().join("elsewhere")).unwrap();
+        symlink(root.path().join("elsewhere"), layout.seccomp()).unwrap();
+        let failure = install(&mut seccomp).unwrap_err();
+        assert!(failure.message.ends_with("links are not followed"), "{failure}");
+        assert_eq!(std::fs::read_dir(root.path().join("elsewhere")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_means_the_same_can_be_taken_over() {
+        let (_root, layout, seccomp) = node();
+        std::fs::create_dir(layout.seccomp()).unwrap();
+        let file = layout.seccomp().join("a.json");
+        std::fs::write(&file, "{ \"syscalls\": [], \"defaultAction\": \"SCMP_ACT_ALLOW\" }")
+            .unwrap();
+        assert!(seccomp.adoptable("a", FILTER));
+        std::fs::write(&file, r#"{"defaultAction":"SCMP_ACT_LOG"}"#).unwrap();
+        assert!(!seccomp.adoptable("a", FILTER));
+    }
 }
