@@ -16,7 +16,7 @@ pub(super) fn lines(name: &str, complain: bool) -> Vec<String> {
     lines
 }
 
-const NEEDED: [&str; 35] = [
+const NEEDED: [&str; 36] = [
     "# The dynamic loader and libraries: without them nothing starts.",
     "\"/{,usr/}lib{,32,64,x32}/**\" r,",
     "\"/{,usr/}lib{,32,64,x32}/**.so*\" mr,",
@@ -38,6 +38,7 @@ const NEEDED: [&str; 35] = [
     "\"@{PROC}/sys/crypto/*\" r,",
     "\"@{PROC}/sys/vm/overcommit_memory\" r,",
     "\"@{PROC}/@{pid}/{auxv,cgroup,maps,mountinfo,stat,status}\" r,",
+    "\"@{PROC}/@{pid}/attr/{,apparmor/}current\" r,",
     "\"/sys/devices/system/cpu/{,online,possible}\" r,",
     "\"/sys/fs/cgroup/{,**}\" r,",
     "\"/sys/kernel/mm/transparent_hugepage/{enabled,hpage_pmd_size}\" r,",

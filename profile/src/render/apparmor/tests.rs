@@ -50,6 +50,7 @@ fn a_profile_has_what_programs_need_to_start_and_to_be_stopped() {
       "@{PROC}/sys/crypto/*" r,
       "@{PROC}/sys/vm/overcommit_memory" r,
       "@{PROC}/@{pid}/{auxv,cgroup,maps,mountinfo,stat,status}" r,
+      "@{PROC}/@{pid}/attr/{,apparmor/}current" r,
       "/sys/devices/system/cpu/{,online,possible}" r,
       "/sys/fs/cgroup/{,**}" r,
       "/sys/kernel/mm/transparent_hugepage/{enabled,hpage_pmd_size}" r,

@@ -5,7 +5,9 @@
 /// Numbers from 1 to 9999999, which the id of a process never leaves.
 const PID: &str = "[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}";
 
-const UID: &str = "{0,[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}}}}}";
+/// Numbers from 0 to 9999999999, which the id of a user never leaves.
+const UID: &str =
+    "{0,[1-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]{,[0-9]}}}}}}}}}}";
 
 /// Each with the values that it stands for.
 const VARIABLES: [(&str, &str); 11] = [

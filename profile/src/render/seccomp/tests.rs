@@ -346,10 +346,10 @@ proptest! {
         syscalls in prop::collection::vec(syscall(), 0..8),
         architectures in prop::collection::vec(prop::sample::select(crate::kinds::seccomp::Arch::ALL), 0..3),
     ) {
-        let spec = SeccompProfileSpec { default_action, syscalls, architectures, ..spec("{ defaultAction: SCMP_ACT_LOG }") };
+        let spec = SeccompProfileSpec { default_action, architectures, syscalls, ..spec("{ defaultAction: SCMP_ACT_LOG }") };
         if let Ok(filter) = render("p", &spec, &|_| None) {
             let json = filter.to_json();
-            prop_assert_eq!(serde_json::from_str::<Filter>(&json).unwrap(), filter.clone());
+            prop_assert_eq!(&serde_json::from_str::<Filter>(&json).unwrap(), &filter);
             prop_assert!(!json.contains("null"));
             // Every rule is there with its arguments, and nothing else is.
             for rule in &spec.syscalls {
