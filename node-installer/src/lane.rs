@@ -87,7 +87,7 @@ impl Lane {
         let mut lane = Self {
             backend,
             store: Store::new(layout.objects()),
-            ledger: Ledger::open(&layout.ledger(mechanism))?,
+            ledger: Ledger::open_or_set_aside(&layout.ledger(mechanism))?,
             permitted,
             metrics,
             wanted: BTreeMap::new(),
@@ -161,6 +161,22 @@ impl Lane {
     /// Whether all objects are known.
     pub fn is_complete(&self) -> bool {
         self.unknown.is_empty()
+    }
+
+    /// Whether there is anything on the node for which it matters what pods use.
+    pub fn asks_for_users(&self) -> bool {
+        let names: BTreeSet<_> = self
+            .wanted
+            .iter()
+            .filter(|(_, wanted)| wanted.state == ProfileState::Enabled)
+            .map(|(key, _)| &key.name)
+            .collect();
+        self.ledger.entries.keys().any(|name| !names.contains(name))
+    }
+
+    /// Whether it is known what pods use.
+    pub fn knows_users(&self) -> bool {
+        self.users.is_some()
     }
 
     /// What pods use.

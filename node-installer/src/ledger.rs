@@ -75,6 +75,25 @@ impl Ledger {
         Ok(Self { folder, file, saved: entries.clone(), entries })
     }
 
+    /// Reads the ledger. One that does not parse is moved away: profiles that are as they should be are taken over again,
+    /// others are left alone and said to be somebody else's.
+    pub fn open_or_set_aside(path: &Path) -> Result<Self, LedgerError> {
+        match Self::open(path) {
+            Err(LedgerError::Parse { path, source }) => {
+                let aside = path.with_extension("unreadable");
+                let (error, aside_shown) = (source.to_string(), aside.display());
+                tracing::error!(error, aside = %aside_shown, "ledger moved away, beginning a new one");
+                std::fs::rename(&path, &aside).map_err(|source| DiskError {
+                    what: "move away",
+                    path: path.clone(),
+                    source,
+                })?;
+                Self::open(&path)
+            }
+            opened => opened,
+        }
+    }
+
     /// Writes the entries to the disk, if they have changed since they were written.
     #[expect(clippy::missing_panics_doc, reason = "names and digests always serialize")]
     pub fn save(&mut self) -> Result<(), DiskError> {
@@ -135,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_does_not_parse_is_named() {
+    fn a_ledger_that_does_not_parse_is_named_and_can_be_set_aside() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seccomp");
         std::fs::write(&path, "{").unwrap();
@@ -144,5 +163,7 @@ mod tests {
             error.contains("is no ledger") && error.contains(&*path.to_string_lossy()),
             "{error}"
         );
+        assert!(Ledger::open_or_set_aside(&path).unwrap().entries.is_empty());
+        assert_eq!(std::fs::read_to_string(folder.path().join("seccomp.unreadable")).unwrap(), "{");
     }
 }

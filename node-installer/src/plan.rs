@@ -7,7 +7,12 @@ use std::{
 
 use profile::kinds::{ProfileState, node::NodeProfileState};
 
-use crate::{artifact::Digest, disk::File, key::Key, ledger::Entries};
+use crate::{
+    artifact::Digest,
+    disk::{DiskError, File},
+    key::Key,
+    ledger::Entries,
+};
 
 /// A profile that an object asks for.
 #[derive(Clone, Debug)]
@@ -313,6 +318,19 @@ fn is_there(situation: &Situation<'_>, name: &str) -> bool {
     let found = situation.found.get(name);
     situation.ledger.contains_key(name)
         && found.is_some_and(|found| matches!(found.file, File::Content(_)))
+}
+
+impl Found {
+    /// Nobody else has the name.
+    pub fn new(file: File, kernel: Kernel) -> Self {
+        Self { file, kernel, taken: None, adoptable: false }
+    }
+
+    /// What is there cannot be looked at: nothing is done about it, and others go on.
+    pub fn hidden(error: &DiskError) -> Self {
+        let taken = Some(daemon::error::chain(error));
+        Self { file: File::Other("something"), kernel: Kernel::NotAsked, taken, adoptable: false }
+    }
 }
 
 impl Verdict {

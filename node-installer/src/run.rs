@@ -23,7 +23,7 @@ use profile::mechanism::Mechanism;
 use tokio::{
     net::TcpListener,
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 
 use crate::args::{Node, Objects, Run};
@@ -73,9 +73,13 @@ pub(crate) async fn run(flags: Run, handle: Handle) -> anyhow::Result<()> {
         let (to, told) = mpsc::channel(WAITING);
         lanes.insert(mechanism, to);
         let (board, handle) = (Arc::clone(&board), handle.clone());
+        let (alive, ended) = oneshot::channel::<()>();
+        background.push(Box::pin(async move { drop(ended.await) }));
         std::thread::Builder::new()
             .name(mechanism.to_string())
             .spawn(move || {
+                // Dropped when the lane ends, however it does.
+                let _alive = alive;
                 let say = |reports, complete| board.say(mechanism, reports, complete);
                 lane::thread::run(lane, told, &handle, &say);
             })
@@ -112,7 +116,7 @@ pub(crate) async fn run(flags: Run, handle: Handle) -> anyhow::Result<()> {
     let admin = admin::router(Admin { board, health, metrics });
     tokio::select! {
         ended = axum::serve(listener, admin).into_future() => ended.context("probes cannot be answered")?,
-        _ = futures::future::join_all(background) => bail!("the watch ended"),
+        _ = futures::future::select_all(background) => bail!("a part of it broke off"),
         _ = stopping.wait_for(|stopping| *stopping) => {}
         () = signals => {}
     }

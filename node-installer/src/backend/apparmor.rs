@@ -82,14 +82,17 @@ impl Backend for Apparmor {
         let mut found = BTreeMap::new();
         for name in names {
             let file = match &folder {
-                Some(folder) => folder.look(&file_name(name), &mut self.seen)?,
-                None => File::Absent,
+                Some(folder) => folder.look(&file_name(name), &mut self.seen),
+                None => Ok(File::Absent),
             };
             let kernel = match loaded.get(name) {
                 None => Kernel::Absent,
                 Some(fingerprint) => Kernel::Loaded(fingerprint.clone()),
             };
-            let there = Found { file, kernel, taken: None, adoptable: false };
+            let there = match file {
+                Ok(file) => Found::new(file, kernel),
+                Err(error) => Found::hidden(&error),
+            };
             found.insert(name.clone(), there);
         }
         Ok(found)

@@ -89,10 +89,13 @@ impl Backend for Seccomp {
         let mut found = BTreeMap::new();
         for name in names {
             let file = match &folder {
-                Some(folder) => folder.look(&file_name(name), &mut self.seen)?,
-                None => File::Absent,
+                Some(folder) => folder.look(&file_name(name), &mut self.seen),
+                None => Ok(File::Absent),
             };
-            let there = Found { file, kernel: Kernel::NotAsked, taken: None, adoptable: false };
+            let there = match file {
+                Ok(file) => Found::new(file, Kernel::NotAsked),
+                Err(error) => Found::hidden(&error),
+            };
             found.insert(name.clone(), there);
         }
         Ok(found)

@@ -56,10 +56,13 @@ pub fn run(
         let until_try = lane.next_try().map(|at| at.saturating_duration_since(Instant::now()));
         let wait = until_try.map_or(idle, |until| until.max(GATHER).min(idle));
         let first = handle.block_on(async { timeout(wait, told.recv()).await });
-        match first {
+        let matters = match first {
             Ok(None) => return,
             Ok(Some(first)) => take_in(&mut lane, first, &mut told, handle),
-            Err(_nothing_said) => {}
+            Err(_nothing_said) => true,
+        };
+        if !matters {
+            continue;
         }
         let complete = lane.is_complete();
         let say = |reports| report(reports, complete);
@@ -67,11 +70,14 @@ pub fn run(
     }
 }
 
-/// Takes in what is told within a short time.
-fn take_in(lane: &mut Lane, first: Told, told: &mut mpsc::Receiver<Told>, handle: &Handle) {
+/// Takes in what is told within a short time. Tells whether something is to be done about it: pods come and go all the
+/// time, and mostly none of it matters.
+fn take_in(lane: &mut Lane, first: Told, told: &mut mpsc::Receiver<Told>, handle: &Handle) -> bool {
+    let (mut only_users, knew_users) = (true, lane.knows_users());
     let deadline = tokio::time::Instant::now() + GATHER;
     let (mut objects, mut next) = (Vec::new(), Some(first));
     while let Some(message) = next {
+        only_users &= matches!(message, Told::Users(_));
         if !matches!(message, Told::Object(_)) {
             // What was told before must hold when this does.
             lane.apply(&std::mem::take(&mut objects));
@@ -90,4 +96,5 @@ fn take_in(lane: &mut Lane, first: Told, told: &mut mpsc::Receiver<Told>, handle
         };
     }
     lane.apply(&objects);
+    !only_users || !knew_users || lane.asks_for_users()
 }
