@@ -32,7 +32,14 @@ pub struct Pair {
 pub struct Identity {
     url: String,
     authority: String,
-    pair: Pair,
+    proof: Proof,
+}
+
+/// How somebody shows who they are.
+#[derive(Debug, Clone)]
+enum Proof {
+    Certificate(Pair),
+    Token(String),
 }
 
 impl Authority {
@@ -67,7 +74,8 @@ impl Authority {
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let pair = self.sign(&params)?;
-        Ok(Identity { url: url.to_owned(), authority: self.certificate(), pair })
+        let proof = Proof::Certificate(pair);
+        Ok(Identity { url: url.to_owned(), authority: self.certificate(), proof })
     }
 
     fn sign(&self, params: &CertificateParams) -> Result<Pair> {
@@ -82,6 +90,12 @@ impl Identity {
     #[must_use]
     pub fn at(&self, url: &str) -> Self {
         Self { url: url.to_owned(), ..self.clone() }
+    }
+
+    /// Whoever has this token, at the same address.
+    #[must_use]
+    pub fn with_token(&self, token: String) -> Self {
+        Self { proof: Proof::Token(token), ..self.clone() }
     }
 
     /// What a kubeconfig file for it holds; JSON is YAML.
@@ -99,6 +113,13 @@ impl Identity {
     }
 
     fn kubeconfig_value(&self) -> Value {
+        let user = match &self.proof {
+            Proof::Certificate(Pair { certificate, key }) => json!({
+                "client-certificate-data": BASE64_STANDARD.encode(certificate),
+                "client-key-data": BASE64_STANDARD.encode(key),
+            }),
+            Proof::Token(token) => json!({ "token": token }),
+        };
         json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -106,10 +127,7 @@ impl Identity {
                 "server": self.url,
                 "certificate-authority-data": BASE64_STANDARD.encode(&self.authority),
             }}],
-            "users": [{ "name": "user", "user": {
-                "client-certificate-data": BASE64_STANDARD.encode(&self.pair.certificate),
-                "client-key-data": BASE64_STANDARD.encode(&self.pair.key),
-            }}],
+            "users": [{ "name": "user", "user": user }],
             "contexts": [{ "name": "tests", "context": { "cluster": "tests", "user": "user" }}],
             "current-context": "tests",
         })

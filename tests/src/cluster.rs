@@ -51,10 +51,11 @@ impl Cluster {
                 Err(_) => attempt += 1,
             }
         };
+        cluster.apply_crds().await?;
+        // Last: its garbage collector looks only now and then for kinds that are new.
         if let Some(program) = &programs.controller_manager {
             cluster.controller_manager = Some(cluster.start_controller_manager(program)?);
         }
-        cluster.apply_crds().await?;
         Ok(cluster)
     }
 
@@ -149,7 +150,7 @@ impl Cluster {
         command
             .arg(flag("kubeconfig", &kubeconfig))
             .arg(flag("service-account-private-key-file", &folder.join("accounts.key")))
-            .args(["--controllers=deployment-controller,replicaset-controller"])
+            .args(["--controllers=deployment-controller,replicaset-controller,garbage-collector-controller"])
             .args(["--leader-elect=false", "--secure-port=0"]);
         Daemon::start("kube-controller-manager", command, folder)
     }

@@ -9,6 +9,7 @@ pub const GROUP: &str = "security-profiles-operator.x-k8s.io";
 /// Kind, plural, and whether it lives in a namespace.
 const KINDS: &[(&str, &str, bool)] = &[
     ("Namespace", "namespaces", false),
+    ("Node", "nodes", false),
     ("Pod", "pods", true),
     ("ServiceAccount", "serviceaccounts", true),
     ("Deployment", "deployments", true),
@@ -20,6 +21,8 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations", false),
     ("MutatingAdmissionPolicy", "mutatingadmissionpolicies", false),
     ("MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", false),
+    ("ValidatingAdmissionPolicy", "validatingadmissionpolicies", false),
+    ("ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", false),
     ("SeccompProfile", "seccompprofiles", false),
     ("SelinuxProfile", "selinuxprofiles", false),
     ("RawSelinuxProfile", "rawselinuxprofiles", false),

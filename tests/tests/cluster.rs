@@ -21,6 +21,8 @@ mod containers;
 mod deployment;
 #[path = "cluster/dry_run.rs"]
 mod dry_run;
+#[path = "cluster/installer.rs"]
+mod installer;
 #[path = "cluster/kinds.rs"]
 mod kinds;
 #[path = "cluster/manifests.rs"]
@@ -81,6 +83,9 @@ const ALL: &[&[Question]] = &[
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
+    installer::identity::QUESTIONS,
+    installer::status::QUESTIONS,
+    installer::writes::QUESTIONS,
     kinds::QUESTIONS,
     manifests::QUESTIONS,
     missing::QUESTIONS,

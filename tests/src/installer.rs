@@ -1,0 +1,142 @@
+//! The real `cinch-node-installer run` as a process that can be killed, stopped and started again.
+
+use std::{
+    env,
+    ffi::OsString,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+
+use crate::{daemon::Daemon, namespace::unique, plain_http, until::until};
+
+const READY: Duration = Duration::from_mins(1);
+
+/// The daemon of one node, with a folder as the node's root; killed when dropped.
+#[derive(Debug)]
+pub struct Installer {
+    daemon: Daemon,
+    flags: Vec<OsString>,
+    folder: PathBuf,
+    pub admin: SocketAddr,
+}
+
+impl Installer {
+    /// Starts the daemon of a node, and waits until it has done what all objects ask for.
+    pub async fn start(folder: &Path, node: &str, kubeconfig: &Path) -> Result<Self> {
+        let mut installer = Self::start_unready(folder, node, kubeconfig).await?;
+        installer.ready().await?;
+        Ok(installer)
+    }
+
+    /// The same without waiting, which is in vain when it cannot learn of all objects.
+    pub async fn start_unready(folder: &Path, node: &str, kubeconfig: &Path) -> Result<Self> {
+        // What a kernel has to have is shown where there is such a kernel.
+        let mut flags: Vec<OsString> = vec!["--mechanisms=seccomp".into()];
+        flags.extend(["--node-name".into(), node.into()]);
+        flags.extend(["--kubeconfig".into(), kubeconfig.into()]);
+        flags.extend(["--root".into(), folder.join("root").into_os_string()]);
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (daemon, admin) = run(folder, &flags, any).await?;
+        Ok(Self { daemon, flags, folder: folder.to_owned(), admin })
+    }
+
+    /// Starts it again on the same port after it has ended.
+    pub async fn start_again(&mut self) -> Result<()> {
+        (self.daemon, self.admin) = run(&self.folder, &self.flags, self.admin).await?;
+        Ok(())
+    }
+
+    /// Waits until it has done what all objects ask for.
+    pub async fn ready(&mut self) -> Result<()> {
+        let Self { daemon, admin, .. } = self;
+        let ready = until("the installer is ready", READY, async || {
+            daemon.check_alive()?;
+            let answer = plain_http::get(*admin, "/readyz").await;
+            Ok(answer.ok().filter(|(status, _)| *status == 200))
+        });
+        ready.await.with_context(|| daemon.log_tail())?;
+        Ok(())
+    }
+
+    /// Ends it without a chance to do anything.
+    pub fn kill(&mut self) -> Result<()> {
+        self.daemon.kill()
+    }
+
+    /// Asks it to end, as an orchestrator does, and waits until it has done so in good order.
+    pub async fn stop(&mut self, limit: Duration) -> Result<()> {
+        self.daemon.terminate()?;
+        let status = self.daemon.ended(limit).await?;
+        ensure!(status.success(), "ended with {status}:\n{}", self.daemon.log_tail());
+        Ok(())
+    }
+
+    pub fn log(&self) -> Result<String> {
+        self.daemon.log()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// Where the node has a seccomp profile.
+    pub fn seccomp(&self, name: &str) -> PathBuf {
+        self.folder.join("root/var/lib/kubelet/seccomp/operator").join(format!("{name}.json"))
+    }
+
+    /// The status and body of `/readyz`.
+    pub async fn readyz(&self) -> Result<(u16, String)> {
+        plain_http::get(self.admin, "/readyz").await
+    }
+
+    /// The greatest sample of the metric whose name ends so; none where there is no sample yet.
+    pub async fn gauge(&self, ending: &str) -> Result<Option<f64>> {
+        let (_, text) = plain_http::get(self.admin, "/metrics").await?;
+        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+            let (key, value) = line.rsplit_once(' ')?;
+            let known = key.split('{').next()?.ends_with(ending);
+            known.then(|| value.parse().ok())?
+        });
+        Ok(samples.reduce(f64::max))
+    }
+}
+
+async fn run(folder: &Path, flags: &[OsString], admin: SocketAddr) -> Result<(Daemon, SocketAddr)> {
+    let mut command = Command::new(program()?);
+    command.args(["run".to_owned(), format!("--admin={admin}")]).args(flags);
+    let mut daemon = Daemon::start(&format!("cinch-node-installer-{}", unique()), command, folder)?;
+    let admin = until("the installer tells its address", READY, async || {
+        daemon.check_alive()?;
+        Ok(daemon.log()?.lines().find_map(address))
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
+    Ok((daemon, admin))
+}
+
+/// Reads `{"message":"listening","admin":"127.0.0.1:1"}`.
+fn address(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] != "listening" {
+        return None;
+    }
+    line["admin"].as_str()?.parse().ok()
+}
+
+/// `CINCH_NODE_INSTALLER_BIN`, or what cargo built beside the folder of this test.
+pub fn program() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("CINCH_NODE_INSTALLER_BIN") {
+        return Ok(path.into());
+    }
+    let test = env::current_exe()?;
+    let folder =
+        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
+    let path = folder.join("cinch-node-installer");
+    ensure!(path.is_file(), "no {}: cargo build -p node-installer makes it", path.display());
+    Ok(path)
+}
