@@ -74,6 +74,8 @@ impl Groups {
             (']', Some(true)) => self.set = None,
             (']', Some(false)) => return Err("[] with nothing in it"),
             ('^', Some(false)) if before == '[' => (),
+            // Its value is put there, groups and all.
+            ('{', Some(_)) if before == '@' => return Err("a variable between [ and ]"),
             (_, Some(_)) => self.set = Some(true),
             ('[', None) => self.set = Some(false),
             (']', None) => return Err("a ] that closes nothing"),
@@ -132,6 +134,7 @@ mod tests {
     #[case("/a{b}", "without a comma")]
     #[case("/a{}", "without a comma")]
     #[case("/a[]", "nothing in it")]
+    #[case("/a[@{pid}]", "a variable between [ and ]")]
     #[case("/a[^]", "nothing in it")]
     fn what_could_mean_more_than_one_word_is_refused(#[case] text: &str, #[case] message: &str) {
         let error = quote(text).unwrap_err();

@@ -113,6 +113,20 @@ fn a_profile_is_rendered_as_runtimes_read_it() {
 }
 
 #[test]
+fn a_manifest_of_the_wild_is_rendered() {
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/fixtures/manifests/seccompprofile-v1beta1.yaml"
+    );
+    let profile: SeccompProfile =
+        serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let filter = render("p", &profile.spec, &|_| None).unwrap();
+    let counts: Vec<_> =
+        filter.syscalls.iter().map(|rule| (rule.action, rule.names.len())).collect();
+    assert_eq!(counts, [(Action::Errno, 50), (Action::Allow, 4)]);
+}
+
+#[test]
 fn the_rules_of_a_base_are_added_and_the_default_stays() {
     let filter = stacked(&[
         (
