@@ -20,3 +20,4 @@ pub mod recordings;
 pub mod render;
 pub mod selector;
 pub mod snapshot;
+pub mod syscall;
