@@ -1,0 +1,7 @@
+//! Finds out what containers do.
+//!
+//! ```text
+//!  audit lines (netlink, audit.log, syslog) --> audit (pure) --> what was denied, or would have been
+//! ```
+
+pub mod audit;
