@@ -15,6 +15,8 @@
 
 pub use ambiguity::{Ambiguity, ambiguities};
 pub use call::{Abi, Call};
+pub use diff::{Case, Change, Diff, diff};
+pub use merge::{Merged, NotMerged, merge};
 pub use semantics::{Outcome, evaluate};
 pub use subset::{Counterexample, Subset, subset};
 pub use verdict::{Reach, Verdict};
@@ -22,6 +24,9 @@ pub use work::Unresolved;
 
 mod ambiguity;
 mod call;
+mod condition;
+mod diff;
+mod merge;
 mod region;
 mod rules;
 mod semantics;

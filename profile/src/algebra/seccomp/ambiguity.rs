@@ -25,7 +25,7 @@ pub enum Ambiguity {
         call: Option<Call>,
     },
     /// Rules that libseccomp is known to join wrongly: several of them, with conditions on more than one argument that
-    /// are not all SCMP_CMP_EQ, or that compare the order of values of more than 32 bits.
+    /// are not all `SCMP_CMP_EQ`, or that compare the order of values of more than 32 bits.
     ///
     /// What the filter does can be more or less than each of the rules says.
     Joined {

@@ -12,7 +12,7 @@ pub enum Abi {
     Own,
     /// The node's own, with words of 32 bits.
     OwnNarrow,
-    /// Another one that the node's kernel serves as well, such as X86 on a node that is X86_64.
+    /// Another one that the node's kernel serves as well, such as X86 on a node that is `X86_64`.
     Other(Arch),
 }
 
@@ -27,7 +27,7 @@ impl Abi {
 
     /// The architecture, where calls for it can happen on a node of another one.
     ///
-    /// A kernel serves its own words and narrower ones: nothing but its own node makes calls for X86_64.
+    /// A kernel serves its own words and narrower ones: nothing but its own node makes calls for `X86_64`.
     pub(crate) fn foreign(arch: Arch) -> Option<Self> {
         (width(arch) == Width::Narrow).then_some(Self::Other(arch))
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     call::Abi,
+    condition::conditions,
     region::Tests,
     verdict::Verdict,
     word::{Test, Width},
@@ -112,11 +113,9 @@ impl<'s> Source<'s> {
     }
 }
 
-/// Whether the value of a condition needs more than 32 bits.
+/// Whether a condition, or its contrary, is another one for words of 32 bits.
 pub(crate) fn is_wide(arg: &Arg) -> bool {
-    let wide =
-        |value: Option<_>| value.is_some_and(|v: crate::kinds::seccomp::ArgValue| v.0 >> 32 != 0);
-    wide(arg.value) || wide(arg.value_two)
+    conditions(std::slice::from_ref(arg)).iter().any(|condition| condition.is_wide())
 }
 
 /// The conditions of a rule, or each by itself where two are on the same argument.

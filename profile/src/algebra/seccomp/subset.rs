@@ -63,23 +63,31 @@ pub(crate) struct Pair<'p, 's> {
     pub(crate) right: &'p Rules<'s>,
 }
 
-impl Pair<'_, '_> {
-    /// The system calls that at least one of them names, and after them one that neither does.
-    fn names(&self) -> Vec<String> {
+impl<'s> Pair<'_, 's> {
+    /// The system calls that at least one of them names.
+    pub(crate) fn named(&self) -> Vec<&'s str> {
         let mut names: Vec<_> = self.left.names().chain(self.right.names()).collect();
         names.sort_unstable();
         names.dedup();
-        let mut names: Vec<_> = names.into_iter().map(str::to_owned).collect();
+        names
+    }
+
+    /// Whether both make the same filter for a system call, whatever it does.
+    pub(crate) fn is_same(&self, name: &str) -> bool {
+        self.left.default == self.right.default
+            && self.left.sources(name) == self.right.sources(name)
+    }
+
+    /// The system calls that at least one of them names, and after them one that neither does.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<_> = self.named().into_iter().map(str::to_owned).collect();
         names.push(unnamed(|name| names.iter().any(|known| known == name)));
         names
     }
 
     fn exceeding(&self, abi: Abi, name: &str) -> Result<Subset, Exhausted> {
-        let same = self.left.sources(name) == self.right.sources(name)
-            && self.left.default == self.right.default
-            && self.left.serves(abi) == self.right.serves(abi);
-        if same || !self.left.serves(abi) {
-            // The same rules make the same filter, whatever it does.
+        let both = self.right.serves(abi) && self.is_same(name);
+        if both || !self.left.serves(abi) {
             return Ok(Subset::Yes);
         }
         let width = abi.width();
@@ -115,7 +123,7 @@ pub(crate) fn unnamed(is_named: impl Fn(&str) -> bool) -> String {
         ["vserver", "afs_syscall", "tuxcall", "uselib", "sysfs", "lookup_dcookie"];
     let seldom = SELDOM.iter().find(|name| !is_named(name)).map(|name| (*name).to_owned());
     // Names without end, and profiles with one.
-    let made_up = || (0_u32..).map(|n| format!("unnamed_{n}")).find(|name| !is_named(name));
+    let made_up = || (0..=u32::MAX).map(|n| format!("unnamed_{n}")).find(|name| !is_named(name));
     seldom.or_else(made_up).expect("a profile names finitely many")
 }
 

@@ -29,10 +29,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// What lets least through.
+    pub(crate) const LEAST: Self = Self { action: Action::KillProcess, errno: 0 };
     /// The call of an architecture that the filter does not serve.
     pub(crate) const UNSERVED: Self = Self { action: Action::KillThread, errno: 0 };
 
-    /// A rule's verdict. KILL is KILL_THREAD; an error number counts for ERRNO and TRACE alone.
+    /// A rule's verdict. KILL is `KILL_THREAD`; an error number counts for ERRNO and TRACE alone.
     pub fn new(action: Action, errno_ret: Option<u32>) -> Self {
         match action {
             Action::Kill => Self { action: Action::KillThread, errno: 0 },

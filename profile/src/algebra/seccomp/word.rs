@@ -118,6 +118,37 @@ impl Word {
         self.search(self.least, self.mask, self.bits, work)
     }
 
+    /// What its values satisfy: all of these, and nothing else does.
+    pub(crate) fn tests(&self) -> Vec<Test> {
+        let bits = (self.mask != 0).then_some(Test::Bits { mask: self.mask, bits: self.bits });
+        let least = (self.least > 0).then_some(Test::AtLeast(self.least));
+        let most = (self.most < self.width.greatest()).then_some(Test::AtMost(self.most));
+        let not = self.not.iter().map(|&(mask, bits)| Test::NotBits { mask, bits });
+        bits.into_iter().chain(least).chain(most).chain(not).collect()
+    }
+
+    /// The test for its only value, if there is just one.
+    pub(crate) fn single(&self, work: &mut Work) -> Result<Option<Test>, Exhausted> {
+        let mask = self.width.greatest();
+        let Some(bits) = self.witness(work)? else { return Ok(None) };
+        let mut others = self.clone();
+        others.require(Test::NotBits { mask, bits });
+        Ok(others.witness(work)?.is_none().then_some(Test::Bits { mask, bits }))
+    }
+
+    /// Whether every value for which the test holds is one of these.
+    pub(crate) fn is_all_of(&self, test: Test, work: &mut Work) -> Result<bool, Exhausted> {
+        for needed in self.tests() {
+            let mut other = Self::full(self.width);
+            other.require(test);
+            other.require(needed.negated(self.width));
+            if other.witness(work)?.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn search(
         &self,
         mut from: u64,
@@ -157,7 +188,7 @@ impl Word {
         work: &mut Work,
     ) -> Result<Option<u64>, Exhausted> {
         while open != 0 {
-            let bit = 1 << (63 - open.leading_zeros());
+            let bit = 1 << open.ilog2();
             let found = self.search(from, mask | bit, bits | (!forbidden & bit), work)?;
             if found.is_some() {
                 return Ok(found);
@@ -176,7 +207,7 @@ fn least_from(from: u64, mask: u64, bits: u64) -> Option<u64> {
     if wrong == 0 {
         return Some(from);
     }
-    let highest = 63 - wrong.leading_zeros();
+    let highest = wrong.ilog2();
     let raised = if bits >> highest & 1 == 1 {
         highest
     } else {
