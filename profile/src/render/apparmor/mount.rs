@@ -87,7 +87,9 @@ pub(super) fn line(rule: &MountRule) -> Result<String, String> {
     let mut words = vec![verb.to_owned()];
     words.extend(rule.fs_type.as_ref().map(|fs_type| format!("fstype=\"{fs_type}\"")));
     if !rule.options.is_empty() {
-        words.push(format!("options in ({})", list(&rule.options, String::clone)));
+        // Says how much the kernel logs, and some programs always give it.
+        let options = [rule.options.as_slice(), &["silent".to_owned()]].concat();
+        words.push(format!("options in ({})", list(&options, String::clone)));
     }
     let source = rule.source.as_deref().map(folder).transpose()?;
     let oldroot = if named == PivotRoot { "oldroot=" } else { "" };

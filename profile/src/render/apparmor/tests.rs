@@ -162,9 +162,9 @@ fn a_mounted_folder_is_matched_with_and_without_a_slash() {
         - { operation: Umount }";
     assert_snapshot!(own(fields), @r#"
     mount -> "/b/",
-    mount fstype="tmpfs" options in (nosuid, ro) "/a{,/}" -> "/b/**",
+    mount fstype="tmpfs" options in (nosuid, ro, silent) "/a{,/}" -> "/b/**",
     pivot_root oldroot="/new/old{,/}" "/new{,/}",
-    remount options in (ro) "/b/",
+    remount options in (ro, silent) "/b/",
     umount "/b{,/}",
     umount,
     "#);
