@@ -19,7 +19,7 @@ pub(super) fn lines(name: &str, spec: &Abstract) -> Result<Vec<String>, Vec<Prob
     let one = |line: Result<String, String>| line.map(|line| vec![line]);
     rules.each("ptrace", &spec.ptrace, |name, rule| one(ptrace(name, rule)));
     rules.each("signal", &spec.signal, |name, rule| one(signal(name, rule)));
-    rules.each("mount", &spec.mount, |_, rule| one(mount::line(rule)));
+    rules.each("mount", &spec.mount, |_, rule| mount::lines(rule));
     rules.each("unix", &spec.unix, unix::lines);
     if rules.problems.is_empty() { Ok(rules.lines) } else { Err(rules.problems) }
 }

@@ -164,7 +164,10 @@ fn a_mounted_folder_is_matched_with_and_without_a_slash() {
     mount -> "/b/",
     mount fstype="tmpfs" options in (nosuid, ro, silent) "/a{,/}" -> "/b/**",
     pivot_root oldroot="/new/old{,/}" "/new{,/}",
+    remount "/b/",
+    remount options in (ro) "/b/",
     remount options in (ro, silent) "/b/",
+    remount options in (silent) "/b/",
     umount "/b{,/}",
     umount,
     "#);
@@ -199,6 +202,9 @@ fn a_unix_socket_is_named_by_its_owner_and_by_whoever_connects() {
 #[case("{ signal: [{ access: [Send], signals: [bogus] }] }", "must be a signal")]
 #[case("{ mount: [{ operation: Mount, options: [bogus] }] }", "bogus is no mount option")]
 #[case("{ mount: [{ operation: Umount, source: /a }] }", "Umount has a target alone")]
+#[case("{ mount: [{ operation: Umount, options: [ro] }] }", "Umount has a target alone")]
+#[case("{ mount: [{ operation: Remount, target: /a }] }", "Remount needs the options")]
+#[case("{ mount: [{ operation: Remount, fsType: a, options: [ro] }] }", "Remount has target and")]
 #[case("{ mount: [{ operation: PivotRoot, fsType: tmpfs }] }", "PivotRoot has target")]
 #[case("{ mount: [{ operation: Mount, fsType: 'a b' }] }", "must be letters")]
 #[case("{ unix: [{ address: /run/x.sock }] }", "goes into filesystem.readWritePaths")]
