@@ -125,8 +125,7 @@ impl Folder {
     /// not stop the others. One result for each file.
     pub fn replace(&self, files: &[(&str, &[u8])]) -> Vec<Result<(), DiskError>> {
         let each = files.len() < FLUSH_AT_ONCE;
-        let mut results: Vec<_> =
-            (0..).zip(files).map(|(n, file)| self.write(n, file, each)).collect();
+        let mut results: Vec<_> = files.iter().map(|file| self.write(file, each)).collect();
         if !each
             && results.iter().any(Result::is_ok)
             && let Err(error) = fs::syncfs(&self.handle)
@@ -136,13 +135,10 @@ impl Folder {
             }
         }
         let mut renamed = false;
-        for (number, ((name, _), result)) in
-            files.iter().enumerate().zip(&mut results).map(|((n, f), r)| (n, (f, r)))
-        {
-            let temporary = temporary(number);
+        for ((name, _), result) in files.iter().zip(&mut results) {
+            let temporary = temporary(name);
             if result.is_ok() {
-                let done = fs::renameat(&self.handle, &temporary, &self.handle, *name);
-                *result = done.map_err(|error| self.error_at("replace", name, error));
+                *result = self.rename(&temporary, name);
                 renamed |= result.is_ok();
             }
             if result.is_err() {
@@ -176,6 +172,8 @@ impl Folder {
         seen: &mut Seen,
         digest: impl FnOnce(Vec<u8>) -> Digest,
     ) -> Result<File, DiskError> {
+        // Before the file is looked at: one that takes long to read must not seem to have been old.
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
         let stat = match fs::statat(&self.handle, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => stat,
             Err(Errno::NOENT) => {
@@ -197,7 +195,7 @@ impl Folder {
             return Ok(File::Content(*digest));
         }
         let digest = digest(self.read(name)?);
-        if !stamp.is_racy() {
+        if !stamp.is_racy(now) {
             seen.0.insert(name.into(), (stamp, digest));
         }
         Ok(File::Content(digest))
@@ -214,13 +212,8 @@ impl Folder {
         Ok(content)
     }
 
-    fn write(
-        &self,
-        number: usize,
-        (name, content): &(&str, &[u8]),
-        flush: bool,
-    ) -> Result<(), DiskError> {
-        let temporary = temporary(number);
+    fn write(&self, (name, content): &(&str, &[u8]), flush: bool) -> Result<(), DiskError> {
+        let temporary = temporary(name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let make = || fs::openat(&self.handle, &temporary, flags, Mode::from_raw_mode(0o644));
@@ -238,10 +231,33 @@ impl Folder {
         written.map_err(|source| DiskError { what: "write", path: self.path.join(name), source })
     }
 
+    /// Gives a file its name. An empty folder in its place goes; one that somebody has put something into stays.
+    fn rename(&self, temporary: &str, name: &str) -> Result<(), DiskError> {
+        let rename = || fs::renameat(&self.handle, temporary, &self.handle, name);
+        match rename() {
+            Err(Errno::ISDIR) => {
+                self.remove_folder(name)?;
+                rename().map_err(|error| self.error_at("replace", name, error))
+            }
+            done => done.map_err(|error| self.error_at("replace", name, error)),
+        }
+    }
+
     fn unlink(&self, name: &str) -> Result<(), DiskError> {
         match fs::unlinkat(&self.handle, name, AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(Errno::ISDIR) => self.remove_folder(name),
             Err(error) => Err(self.error_at("remove", name, error)),
+        }
+    }
+
+    fn remove_folder(&self, name: &str) -> Result<(), DiskError> {
+        match fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY) => {
+                let source = io::Error::other("a folder is in its place, and it is not empty");
+                Err(DiskError { what: "replace", path: self.path.join(name), source })
+            }
+            done => done.map_err(|error| self.error_at("remove", name, error)),
         }
     }
 
@@ -269,16 +285,18 @@ impl Stamp {
         }
     }
 
-    /// Whether another change could have the same stamp. A clock that was put back makes files look young, which costs
+    /// Whether another change could have the same stamp, by the clock. A clock that was put back makes files look young, which costs
     /// only that they are read again.
-    fn is_racy(&self) -> bool {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime).tv_sec;
+    fn is_racy(&self, now: i64) -> bool {
         now - self.changed.0 < RACY_SECONDS
     }
 }
 
-fn temporary(number: usize) -> String {
-    format!("{TEMPORARY}{number}")
+/// Each file has one of its own, since several threads may write in one folder; and a short one, since a name can be as
+/// long as a name may be.
+fn temporary(name: &str) -> String {
+    let digest = Digest::of(name.as_bytes()).to_string();
+    format!("{TEMPORARY}{}", &digest[..16])
 }
 
 #[cfg(test)]

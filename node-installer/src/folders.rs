@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use profile::{kinds::ProfileKind, mechanism::Mechanism};
+
 use crate::{
     disk::{DiskError, Folder},
     layout::Layout,
@@ -35,7 +37,21 @@ pub fn make(layout: &Layout, folders: &[PathBuf]) -> Result<(), DiskError> {
         let text = lines.join("\n") + "\n";
         state.replace(&[(LIST, text.as_bytes())]).into_iter().collect::<Result<(), _>>()?;
     }
-    folders.iter().try_for_each(|folder| Folder::make(folder).map(drop))
+    folders.iter().try_for_each(|folder| Folder::make(folder)?.sweep())?;
+    sweep_state(&state, layout)
+}
+
+/// Takes away what a process that was killed has left half-written in the state.
+fn sweep_state(state: &Folder, layout: &Layout) -> Result<(), DiskError> {
+    state.sweep()?;
+    let kinds = ProfileKind::ALL.iter().map(|kind| layout.objects().join(kind.as_str()));
+    let ledgers = layout.ledger(Mechanism::Seccomp).parent().map(PathBuf::from);
+    for path in kinds.chain(ledgers).chain([layout.state().join("modules")]) {
+        if let Some(folder) = Folder::open(&path)? {
+            folder.sweep()?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes away the folders that were made, as far as they are empty, and our state.
