@@ -1,3 +1,4 @@
 //! What profiles allow, compared and united: merge, subset, diff. Pure.
 
 pub mod seccomp;
+pub mod selinux;

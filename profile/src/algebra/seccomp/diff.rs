@@ -11,7 +11,7 @@ use super::{
     verdict::Verdict,
     work::{Exhausted, Unresolved, Work},
 };
-use crate::kinds::seccomp::{Arch, Arg, Flag, SeccompProfileSpec};
+use crate::kinds::seccomp::{Arch, Arg, Flag, Operator, SeccompProfileSpec};
 
 /// What differs between two profiles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -217,9 +217,18 @@ impl fmt::Display for Case {
         for (n, arg) in self.conditions.iter().flatten().enumerate() {
             let and = if n == 0 { " if" } else { " and" };
             let value = arg.value.unwrap_or_default();
-            write!(f, "{and} arg {} {} {value}", arg.index, arg.op)?;
-            if let Some(two) = arg.value_two {
-                write!(f, " {two}")?;
+            let sign = match arg.op {
+                Operator::NotEqual => "!=",
+                Operator::Less => "<",
+                Operator::LessOrEqual => "<=",
+                Operator::Equal => "==",
+                Operator::GreaterOrEqual => ">=",
+                Operator::Greater => ">",
+                Operator::MaskedEqual => "&",
+            };
+            write!(f, "{and} arg {} {sign} {value}", arg.index)?;
+            if arg.op == Operator::MaskedEqual {
+                write!(f, " == {}", arg.value_two.unwrap_or_default())?;
             }
         }
         Ok(())
