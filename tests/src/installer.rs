@@ -84,6 +84,11 @@ impl Installer {
         self.daemon.pid()
     }
 
+    /// Where its root and its log are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where the node has a seccomp profile.
     pub fn seccomp(&self, name: &str) -> PathBuf {
         self.folder.join("root/var/lib/kubelet/seccomp/operator").join(format!("{name}.json"))

@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// A node that has no kubelet.
 #[derive(Debug)]
 pub struct Node<'a> {
-    cluster: &'a Cluster,
+    pub cluster: &'a Cluster,
     pub name: String,
     uid: String,
 }

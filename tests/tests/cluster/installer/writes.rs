@@ -1,15 +1,13 @@
 //! How often does a node write, and does it when it has nothing to say?
-//!
-//! Each question has a control plane of its own: in a shared one there is always something that changes.
 
 use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::{Value, json};
-use tests::{audit::Audit, cluster::Cluster, node::Node, object, programs::Programs};
+use tests::{audit::Audit, node::Node, object};
 
-use super::{KIND, installed, profile};
+use super::{KIND, installed, profile, quiet_cluster};
 use crate::{questions, shared::Shared};
 
 questions![
@@ -20,10 +18,6 @@ questions![
 const PROFILES: usize = 200;
 /// The clocks of two processes on one machine are the same, but when each looks at it is not.
 const PACE: Duration = Duration::from_millis(980);
-
-async fn quiet_cluster() -> Result<Cluster> {
-    Cluster::start(&Programs::find().map_err(|missing| anyhow!("{missing}"))?).await
-}
 
 /// Whether a call was made by the daemon of a node.
 fn is_by(node: &Node<'_>, event: &Value) -> bool {
