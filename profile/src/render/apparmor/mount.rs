@@ -136,11 +136,14 @@ fn choices(rule: &MountRule) -> Vec<String> {
     if rule.operation == MountOperation::Mount {
         return vec![written(&all)];
     }
-    // The parser takes the options of a remount for all that must be there, and rw for none.
+    // The parser takes the options of a remount for all that must be there, and rw for none. Of a remount with options
+    // it also makes a rule for a new mount with them on the same target, which no way of writing it avoids.
     let all: BTreeSet<_> = all.into_iter().filter(|option| option != "rw").collect();
     let mut choices = vec![Vec::new()];
     for option in all {
-        let with = choices.iter().map(|choice| [choice.as_slice(), &[option.clone()]].concat());
+        let with = choices
+            .iter()
+            .map(|choice| [choice.as_slice(), std::slice::from_ref(&option)].concat());
         choices.extend(with.collect::<Vec<_>>());
     }
     let written = |choice: &Vec<String>| {
