@@ -180,6 +180,15 @@ mod tests {
     }
 
     #[test]
+    fn nothing_exceeds_a_permissive_profile() {
+        let spec = |text| serde_json::from_str::<SelinuxProfileSpec>(text).unwrap();
+        let permissive = spec(r#"{"permissive": true}"#);
+        let listed = spec(r#"{"allow": {"@self": {"file": ["read"]}}}"#);
+        assert_eq!(exceeding(&listed, &permissive), []);
+        assert_eq!(exceeding(&permissive, &listed), [Permission::Everything]);
+    }
+
+    #[test]
     fn a_difference_is_read_line_by_line() {
         let spec = |text| serde_json::from_str::<SelinuxProfileSpec>(text).unwrap();
         let left = spec(r#"{"allow": {"@self": {"file": ["read"]}}}"#);

@@ -68,9 +68,10 @@ pub fn diff(left: &SeccompProfileSpec, right: &SeccompProfileSpec) -> Result<Dif
     };
     let pair = Pair { left: &l, right: &r };
     let names = pair.named();
+    let mut work = Work::new();
     for abi in abis(&l, &r).into_iter().filter(|abi| l.serves(*abi) && r.serves(*abi)) {
         for name in &names {
-            match differing(pair, abi, name) {
+            match differing(pair, abi, name, &mut work) {
                 Ok(changes) => changes.into_iter().for_each(|change| diff.add(change)),
                 Err(Exhausted) => diff.undecided.push((*name).to_owned()),
             }
@@ -106,23 +107,27 @@ struct Part<'r> {
     case: Case,
 }
 
-fn differing(pair: Pair<'_, '_>, abi: Abi, name: &str) -> Result<Vec<Change>, Exhausted> {
+fn differing(
+    pair: Pair<'_, '_>,
+    abi: Abi,
+    name: &str,
+    work: &mut Work,
+) -> Result<Vec<Change>, Exhausted> {
     if pair.is_same(name) {
         return Ok(Vec::new());
     }
     let (left, right) = (pair.left.of(name, abi.width()), pair.right.of(name, abi.width()));
     let region = Region::full(abi.width());
-    let mut work = Work::new();
     let mut found = Vec::new();
     for l in parts(&left, pair.left.default) {
-        let Some(inside) = region.within(l.tests, &mut work)? else { continue };
+        let Some(inside) = region.within(l.tests, work)? else { continue };
         for r in parts(&right, pair.right.default) {
             if l.case.verdict == r.case.verdict {
                 continue;
             }
-            let Some(both) = inside.within(r.tests, &mut work)? else { continue };
+            let Some(both) = inside.within(r.tests, work)? else { continue };
             let but = l.but.iter().chain(&r.but).copied();
-            if let Some(args) = both.outside(but, &mut work)? {
+            if let Some(args) = both.outside(but, work)? {
                 found.push(Change {
                     names: vec![name.to_owned()],
                     left: l.case.clone(),

@@ -42,9 +42,10 @@ pub fn subset(left: &SeccompProfileSpec, right: &SeccompProfileSpec) -> Result<S
     let (left, right) = (Rules::new(left)?, Rules::new(right)?);
     let pair = Pair { left: &left, right: &right };
     let mut answer = Subset::Yes;
+    let mut work = Work::new();
     for abi in abis(&left, &right) {
         for name in pair.names() {
-            match pair.exceeding(abi, &name) {
+            match pair.exceeding(abi, &name, &mut work) {
                 Ok(Subset::Yes) => {}
                 Ok(no @ Subset::No(_)) => return Ok(no),
                 Ok(maybe) if answer == Subset::Yes => answer = maybe,
@@ -85,7 +86,7 @@ impl<'s> Pair<'_, 's> {
         names
     }
 
-    fn exceeding(&self, abi: Abi, name: &str) -> Result<Subset, Exhausted> {
+    fn exceeding(&self, abi: Abi, name: &str, work: &mut Work) -> Result<Subset, Exhausted> {
         let both = self.right.serves(abi) && self.is_same(name);
         if both || !self.left.serves(abi) {
             return Ok(Subset::Yes);
@@ -97,13 +98,12 @@ impl<'s> Pair<'_, 's> {
         } else {
             Half { default: Verdict::UNSERVED, rules: Vec::new() }
         };
-        let mut work = Work::new();
         for certain in [true, false] {
             for reach in [Reach::Runs, Reach::Asked] {
                 let reaching = left.reaching(reach, certain);
                 let falling = right.falling(reach, certain);
                 let region = Region::full(width);
-                let Some(args) = common(&region, &reaching, &falling, &mut work)? else { continue };
+                let Some(args) = common(&region, &reaching, &falling, work)? else { continue };
                 let call = Call { abi, syscall: name.to_owned(), args };
                 let found = Counterexample {
                     left: self.left.outcome(&call).most,

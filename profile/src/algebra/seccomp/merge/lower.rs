@@ -36,7 +36,7 @@ pub(super) fn rules(
     if let [only] = inputs
         && let Some(rules) = as_they_stand(only, default)
     {
-        return Ok(Union { rules: maximal(rules, work)?, is_widened: false });
+        return Ok(Union { rules: maximal(rules), is_widened: false });
     }
     if is_wide {
         // What conditions have in common is something else on a narrow architecture.
@@ -56,7 +56,7 @@ pub(super) fn rules(
             None => union.is_widened = true,
         }
     }
-    union.rules = maximal(union.rules, work)?;
+    union.rules = maximal(union.rules);
     Ok(union)
 }
 

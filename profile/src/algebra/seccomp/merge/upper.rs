@@ -18,25 +18,29 @@ pub(super) fn rules(
     work: &mut Work,
 ) -> Result<Union, Exhausted> {
     let above = all.iter().filter(|(verdict, _)| *verdict > default).cloned();
-    let rules = maximal(above.collect(), work)?;
+    let rules = maximal(above.collect());
     let Some((most, _)) = rules.last().cloned() else { return Ok(Union::default()) };
     if rules.first().is_some_and(|(verdict, _)| *verdict == most) {
         return Ok(Union { rules, is_widened: false });
     }
     if let Some(apart) = apart(&rules, work)? {
-        return Ok(Union { rules: maximal(apart, work)?, is_widened: false });
+        return Ok(Union { rules: maximal(apart), is_widened: false });
     }
     let lifted = rules.into_iter().map(|(_, conditions)| (most, conditions)).collect();
-    Ok(Union { rules: maximal(lifted, work)?, is_widened: true })
+    Ok(Union { rules: maximal(lifted), is_widened: true })
 }
 
-/// Leaves out the rules that another one covers which lets as much through.
-pub(super) fn maximal(
-    rules: BTreeSet<Alternative>,
+/// Leaves out the rules that another one covers which lets as much through. Too many to compare stay as they are.
+pub(super) fn maximal(rules: BTreeSet<Alternative>) -> BTreeSet<Alternative> {
+    uncovered(&rules, &mut Work::new()).unwrap_or(rules)
+}
+
+fn uncovered(
+    rules: &BTreeSet<Alternative>,
     work: &mut Work,
 ) -> Result<BTreeSet<Alternative>, Exhausted> {
     // The one that lets most through first, and of equal ones the one with the fewest conditions.
-    let mut ordered: Vec<_> = rules.into_iter().collect();
+    let mut ordered: Vec<_> = rules.iter().cloned().collect();
     ordered.sort_by(|a, b| (b.0, a.1.len(), &a.1).cmp(&(a.0, b.1.len(), &b.1)));
     let mut kept: Vec<Alternative> = Vec::new();
     for rule in ordered {
