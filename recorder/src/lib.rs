@@ -4,4 +4,8 @@
 //!  audit lines (netlink, audit.log, syslog) --> audit (pure) --> what was denied, or would have been
 //! ```
 
+pub mod apart;
 pub mod audit;
+pub mod base;
+pub mod kernel;
+pub mod learned;

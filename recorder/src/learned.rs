@@ -1,0 +1,106 @@
+//! Makes a seccomp profile of what was recorded. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use profile::kinds::{
+    ProfileState, SeccompProfile, SeccompProfileSpec,
+    seccomp::{Action, Arch, Syscall},
+};
+
+use crate::{base::Base, kernel::Calls};
+
+/// A profile, and what it could not take in.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    pub profile: SeccompProfile,
+    /// Numbers that have no name here, and so no rule.
+    pub unnamed: BTreeSet<(Arch, u32)>,
+}
+
+/// The profile that allows what was called, and what the runtime needs beside it.
+pub fn seccomp(name: &str, calls: &Calls, machine: Arch, base: Base) -> Learned {
+    let (mut called, mut unnamed) = (BTreeSet::new(), BTreeSet::new());
+    let mut architectures = BTreeSet::from([machine]);
+    for (arch, call) in calls.by_name(machine) {
+        architectures.insert(arch);
+        match call {
+            Ok(name) => drop(called.insert(name)),
+            Err(number) => drop(unnamed.insert((arch, number))),
+        }
+    }
+    let needed = base.calls().iter().copied().filter(|name| !called.contains(name));
+    let rule = |names: Vec<String>| Syscall {
+        names,
+        action: Action::Allow,
+        errno_ret: None,
+        args: Vec::new(),
+    };
+    let rules = [
+        called.iter().map(|name| (*name).to_owned()).collect(),
+        needed.map(str::to_owned).collect::<Vec<_>>(),
+    ];
+    let spec = SeccompProfileSpec {
+        state: ProfileState::Enabled,
+        disabled: None,
+        default_action: Action::Errno,
+        base_profile_name: None,
+        architectures: architectures.into_iter().collect(),
+        flags: Vec::new(),
+        listener_path: None,
+        listener_metadata: None,
+        syscalls: rules.into_iter().filter(|names| !names.is_empty()).map(rule).collect(),
+    };
+    let mut profile = SeccompProfile::new(name, spec);
+    let description = match base {
+        Base::None => format!("{} system calls, recorded", called.len()),
+        base => format!(
+            "{} system calls, recorded; the second rule is what {} needs to start a container",
+            called.len(),
+            base.as_str()
+        ),
+    };
+    profile.metadata.annotations = Some(BTreeMap::from([("description".to_owned(), description)]));
+    Learned { profile, unnamed }
+}
+
+/// A name that an object can have, of whatever a command is called.
+pub fn object_name(command: &str) -> String {
+    let base = command.rsplit('/').next().unwrap_or(command).to_ascii_lowercase();
+    let name: String =
+        base.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(63).collect();
+    let name = name.trim_matches('-');
+    if name.is_empty() { "recorded".to_owned() } else { name.to_owned() }
+}
+
+/// The architecture that this program was built for.
+pub fn machine() -> Arch {
+    match std::env::consts::ARCH {
+        "aarch64" => Arch::Aarch64,
+        "riscv64" => Arch::Riscv64,
+        "s390x" => Arch::S390X,
+        "powerpc64" => Arch::Ppc64Le,
+        _ => Arch::X86_64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_becomes_a_name_that_the_api_server_takes() {
+        assert_eq!(object_name("/usr/sbin/nginx"), "nginx");
+        assert_eq!(object_name("./Build_It.sh"), "build-it-sh");
+        assert_eq!(object_name("---"), "recorded");
+    }
+
+    #[test]
+    fn what_the_runtime_needs_is_a_rule_of_its_own() {
+        let learned = seccomp("x", &Calls::default(), Arch::X86_64, Base::Crun);
+        let rules = &learned.profile.spec.syscalls;
+        assert_eq!(rules.len(), 1, "nothing was called");
+        assert_eq!(rules[0].names, Base::Crun.calls());
+        assert_eq!(learned.profile.spec.default_action, Action::Errno);
+        assert_eq!(learned.profile.spec.architectures, [Arch::X86_64]);
+    }
+}
