@@ -258,7 +258,9 @@ mod tests {
             tests in prop::collection::vec(test(), 0..6),
         ) {
             let mut word = Word::full(Width::Wide);
-            tests.iter().for_each(|&test| word.require(test));
+            for &test in &tests {
+                word.require(test);
+            }
             let found = word.witness(&mut Work::new()).unwrap();
             let near = |value: u64| [value.checked_sub(1), Some(value), value.checked_add(1)];
             for value in (0..=255).map(spread).flat_map(near).flatten() {
