@@ -26,6 +26,12 @@ pub fn make(layout: &Layout, folders: &[PathBuf]) -> Result<(), DiskError> {
     // The list itself needs a place.
     let state = Folder::make(&layout.state())?;
     let before = list(&state);
+    let own = layout.on_node(&layout.state());
+    state.sweep()?;
+    if before.is_empty() && state.names()?.is_empty() && !missing.contains(&own) {
+        // It was made right before a kill; and nobody misses an empty one.
+        missing.insert(0, own);
+    }
     let mut made = before.clone();
     for path in missing {
         if !made.contains(&path) {
@@ -66,11 +72,16 @@ pub fn take_away(layout: &Layout) -> Result<(), DiskError> {
             Err(source) => return Err(DiskError { what: "remove", path, source }),
         }
     }
+    // As long as the list is there, what is elsewhere can be found.
+    let own = layout.on_node(&layout.state());
+    let (around, elsewhere): (Vec<_>, Vec<_>) =
+        made.iter().rev().partition(|path| own.starts_with(path));
+    elsewhere.iter().try_for_each(|path| remove_empty(&layout.at(path)))?;
+    state.sweep()?;
     state.remove(LIST)?;
-    for path in made.iter().rev() {
-        remove_empty(&layout.at(path))?;
-    }
-    Ok(())
+    // Also when a kill has left nothing but itself.
+    remove_empty(&layout.state())?;
+    around.iter().try_for_each(|path| remove_empty(&layout.at(path)))
 }
 
 fn list(state: &Folder) -> Vec<PathBuf> {

@@ -6,7 +6,7 @@ use profile::mechanism::Mechanism;
 
 use crate::{
     backend::{Backend, Change},
-    disk::DiskError,
+    disk::{DiskError, Folder},
     folders,
     layout::Layout,
     ledger::{Ledger, LedgerError},
@@ -21,6 +21,12 @@ pub fn profiles(
     layout: &Layout,
     force: bool,
 ) -> Result<Left, LedgerError> {
+    for folder in backend.needed() {
+        // What cannot be opened has nothing of ours in it, and is said where it matters.
+        if let Ok(Some(folder)) = Folder::open(&folder) {
+            folder.sweep()?;
+        }
+    }
     let mut ledger = Ledger::open(&layout.ledger(backend.mechanism()))?;
     if ledger.entries.is_empty() {
         return Ok(Left::new());

@@ -98,6 +98,8 @@ fn survives_kills(node: &Node, purge: &[&str]) {
             .unwrap();
         assert_eq!(status.signal(), Some(9), "not killed at {step:?}");
         each_is_whole(&step, &listing(&node.root()), &before, &after);
+        let killed = node.beside("killed");
+        copy(&node.root(), &killed);
         if purge.is_empty() {
             let done = node.once();
             assert_eq!(done.code, Some(0), "{step:?}: {}", done.table);
@@ -109,15 +111,22 @@ fn survives_kills(node: &Node, purge: &[&str]) {
         let (paths, expected) = (paths(&now), paths(&after));
         assert_eq!(paths, expected, "after a kill at {step:?}");
         assert_eq!(now, after, "after a kill at {step:?}");
-        // And away again, as if it had never been there.
-        assert_eq!(node.purge().code, Some(0), "{step:?}");
-        let profiles = |path: &Path| path.starts_with("var/lib/kubelet");
-        let left: Vec<_> = listing(&node.root()).into_keys().filter(|p| profiles(p)).collect();
-        assert_eq!(left.last().unwrap(), Path::new(THEIRS), "{step:?}");
-        assert!(left.iter().all(|path| Path::new(THEIRS).starts_with(path)), "{step:?}: {left:?}");
-        let state = node.root().join("var/lib/security-profiles-operator");
-        assert!(!state.exists(), "{step:?}: {:?}", listing(&state));
+        is_as_it_was_after_purge(node, &step);
+        // Without a run in between as well.
+        fs::remove_dir_all(node.root()).unwrap();
+        fs::rename(killed, node.root()).unwrap();
+        is_as_it_was_after_purge(node, &step);
     }
+}
+
+/// Takes everything away: only what somebody else has put there is left.
+fn is_as_it_was_after_purge(node: &Node, step: &Step) {
+    let done = node.purge();
+    assert_eq!(done.code, Some(0), "{step:?}: {}", done.log);
+    let left = listing(&node.root());
+    let theirs: BTreeSet<_> = Path::new(THEIRS).ancestors().collect();
+    assert_eq!(paths(&left), theirs, "after a kill at {step:?}");
+    assert_eq!(fs::read_to_string(node.root().join(THEIRS)).unwrap(), "theirs");
 }
 
 fn paths(listing: &Listing) -> BTreeSet<&Path> {
