@@ -30,6 +30,9 @@ mod held;
 mod reconcile;
 pub mod thread;
 
+/// How long to wait before objects that could not be copied are copied again.
+const KEEP_AGAIN: Duration = Duration::from_secs(5);
+
 /// One mechanism on one node.
 pub struct Lane {
     backend: Box<dyn Backend>,
@@ -40,6 +43,9 @@ pub struct Lane {
     wanted: BTreeMap<Key, Wanted>,
     /// Texts that are not on the node yet; others are made anew when they are needed.
     texts: BTreeMap<Key, String>,
+    /// Objects of which there is no copy yet, and when to make them again.
+    unkept: BTreeMap<Key, Object>,
+    keep_at: Option<Instant>,
     /// On what a seccomp profile builds.
     bases: BTreeMap<Key, Box<str>>,
     /// The kinds of which not all objects are known yet.
@@ -92,6 +98,8 @@ impl Lane {
             metrics,
             wanted: BTreeMap::new(),
             texts: BTreeMap::new(),
+            unkept: BTreeMap::new(),
+            keep_at: None,
             bases: BTreeMap::new(),
             unknown: kinds(mechanism).collect(),
             users: None,
@@ -115,13 +123,22 @@ impl Lane {
         self.backend.mechanism()
     }
 
-    /// Objects are there, or have changed.
+    /// Objects are there, or have changed. Of one that is there twice the second is the newer.
     pub fn apply(&mut self, objects: &[Object]) {
-        let new = match self.store.put(objects) {
-            Ok(new) => new,
+        let newest: BTreeMap<&Key, &Object> =
+            objects.iter().map(|object| (&object.key, object)).collect();
+        let objects: Vec<&Object> = newest.into_values().collect();
+        let new = match self.store.put(objects.iter().copied()) {
+            Ok(new) => {
+                for object in &objects {
+                    self.unkept.remove(&object.key);
+                }
+                new
+            }
             Err(error) => {
                 let error = daemon::error::chain(&error);
-                tracing::warn!(error, "objects are not kept for times without an API server");
+                tracing::warn!(error, "objects are not copied for times without an API server");
+                self.unkept.extend(objects.iter().map(|&o| (o.key.clone(), o.clone())));
                 objects.iter().map(|object| object.key.clone()).collect()
             }
         };
@@ -129,19 +146,34 @@ impl Lane {
             .iter()
             .filter(|object| new.contains(&object.key) || !self.wanted.contains_key(&object.key))
             .collect();
-        let known = self.bases_among(objects);
+        let known = self.bases_among(&objects);
         for object in &changed {
             self.want(object, &known);
         }
         let names = changed.iter().map(|object| object.key.clone()).collect();
-        self.renew_dependants(names, &known, objects);
+        self.renew_dependants(names, &known);
+    }
+
+    /// Makes copies that could not be made.
+    fn keep_again(&mut self, now: Instant) {
+        if self.unkept.is_empty() || self.keep_at.is_some_and(|at| at > now) {
+            return;
+        }
+        match self.store.put(self.unkept.values()) {
+            Ok(_) => self.unkept.clear(),
+            Err(error) => {
+                let error = daemon::error::chain(&error);
+                tracing::warn!(error, "objects are still not copied");
+            }
+        }
+        self.keep_at = Some(now + KEEP_AGAIN).filter(|_| !self.unkept.is_empty());
     }
 
     /// An object is gone.
     pub fn delete(&mut self, key: &Key) {
         self.forget(key);
-        let known = KnownBases::new(&self.store);
-        self.renew_dependants([key.clone()].into(), &known, &[]);
+        let known = self.bases_among(&[]);
+        self.renew_dependants([key.clone()].into(), &known);
     }
 
     /// These are all the objects of a kind.
@@ -186,7 +218,7 @@ impl Lane {
 
     /// When something that has failed is to be tried again.
     pub fn next_try(&self) -> Option<Instant> {
-        self.held.next()
+        self.held.next().into_iter().chain(self.keep_at).min()
     }
 
     fn forget(&mut self, key: &Key) {
@@ -194,6 +226,7 @@ impl Lane {
         self.texts.remove(key);
         self.bases.remove(key);
         self.took.remove(key);
+        self.unkept.remove(key);
         if let Err(error) = self.store.remove(key) {
             let error = daemon::error::chain(&error);
             tracing::warn!(error, "the copy of an object that is gone stays");
@@ -226,7 +259,7 @@ impl Lane {
     }
 
     /// The profiles that build on ones that have changed are made anew.
-    fn renew_dependants(&mut self, changed: BTreeSet<Key>, known: &KnownBases, objects: &[Object]) {
+    fn renew_dependants(&mut self, changed: BTreeSet<Key>, known: &KnownBases) {
         let mut names: BTreeSet<Box<str>> = changed.iter().map(|key| key.name.clone()).collect();
         let mut renewed = changed;
         loop {
@@ -240,8 +273,7 @@ impl Lane {
                 return;
             }
             for key in next {
-                let given = objects.iter().find(|object| object.key == key).cloned();
-                if let Some(object) = given.or_else(|| self.store.get(&key)) {
+                if let Some(object) = self.object(&key) {
                     self.want(&object, known);
                 }
                 names.insert(key.name.clone());
@@ -253,8 +285,8 @@ impl Lane {
     /// The text of a profile.
     fn text(&mut self, key: &Key) -> Option<String> {
         if !self.texts.contains_key(key) {
-            let object = self.store.get(key)?;
-            let known = KnownBases::new(&self.store);
+            let object = self.object(key)?;
+            let known = self.bases_among(&[]);
             let artifact = Artifact::of(&object, &|name| known.get(name), &self.permitted).ok()?;
             let digest = self.wanted.get(key)?.artifact.as_ref().ok()?;
             return (artifact.digest == *digest).then_some(artifact.text);
@@ -262,8 +294,17 @@ impl Lane {
         self.texts.get(key).cloned()
     }
 
+    /// An object as it was last told of.
+    fn object(&self, key: &Key) -> Option<Object> {
+        self.unkept.get(key).cloned().or_else(|| self.store.get(key))
+    }
+
     /// Finds specs among objects at hand, then among copies.
-    fn bases_among(&self, objects: &[Object]) -> KnownBases {
+    fn bases_among(&self, objects: &[&Object]) -> KnownBases {
+        let known = KnownBases::new(&self.store);
+        if objects.is_empty() && self.unkept.is_empty() {
+            return known;
+        }
         let spec = |object: &Object| match &object.spec {
             Spec::Seccomp(spec) => Some((object.key.name.clone(), Some(Arc::new(spec.clone())))),
             _ => None,
@@ -273,10 +314,10 @@ impl Lane {
             .bases
             .values()
             .map(|base| &**base)
-            .chain(objects.iter().filter_map(artifact::base))
+            .chain(objects.iter().filter_map(|object| artifact::base(object)))
             .collect();
-        let given = objects.iter().filter(|object| used.contains(&*object.key.name));
-        let known = KnownBases::new(&self.store);
+        let given = self.unkept.values().chain(objects.iter().copied());
+        let given = given.filter(|object| used.contains(&*object.key.name));
         known.specs.borrow_mut().extend(given.filter_map(spec));
         known
     }

@@ -11,7 +11,7 @@ use crate::{
     artifact::Digest,
     disk::{DiskError, File},
     key::Key,
-    ledger::Entries,
+    ledger::{Entries, Entry},
 };
 
 /// A profile that an object asks for.
@@ -91,6 +91,8 @@ pub struct Install {
     pub key: Key,
     pub digest: Digest,
     pub cause: Cause,
+    /// Whether the node has another version of it, which stays when this one fails.
+    pub stays: bool,
 }
 
 /// Why a text is put on the node.
@@ -202,13 +204,7 @@ fn decide(
     let entry = situation.ledger.get(name);
     let failed = |message: String| {
         let stays = entry.filter(|entry| entry.key == *key && is_there(situation, name));
-        let generation = stays.and_then(|entry| entry.generation);
-        let message = match (stays, generation) {
-            (None, _) => message,
-            (Some(_), None) => format!("{message}; what was there before stays"),
-            (Some(_), Some(generation)) => format!("{message}; generation {generation} stays"),
-        };
-        Verdict { generation, ..Verdict::failed(message) }
+        Verdict::failed_beside(message, stays)
     };
     let verdict = match &wanted.artifact {
         Err(why) => failed(why.clone()),
@@ -227,7 +223,8 @@ fn decide(
                     failed(missing(situation, accepted, wanted))
                 }
                 (Ok(Some(cause)), None) => {
-                    let install = Install { key: key.clone(), digest: *digest, cause };
+                    let stays = entry.is_some_and(|e| e.key == *key) && is_there(situation, name);
+                    let install = Install { key: key.clone(), digest: *digest, cause, stays };
                     plan.install.insert(name.into(), install);
                     Verdict {
                         state: NodeProfileState::Pending,
@@ -334,6 +331,17 @@ impl Found {
 }
 
 impl Verdict {
+    /// It could not be installed, and this version of it, if any, is what the node still has.
+    pub fn failed_beside(message: String, stays: Option<&Entry>) -> Self {
+        let generation = stays.and_then(|entry| entry.generation);
+        let message = match (stays, generation) {
+            (None, _) => message,
+            (Some(_), None) => format!("{message}; what was there before stays"),
+            (Some(_), Some(generation)) => format!("{message}; generation {generation} stays"),
+        };
+        Self { generation, ..Self::failed(message) }
+    }
+
     /// It could not be installed.
     pub fn failed(message: String) -> Self {
         Self { state: NodeProfileState::Failed, generation: None, message: Some(message) }

@@ -44,6 +44,11 @@ impl Held {
         self.0.remove(name);
     }
 
+    /// Forgets what was to be tried by now: what was, has failed again or is well, and nobody asks for the rest.
+    pub(super) fn forget_before(&mut self, now: Instant) {
+        self.0.retain(|_, attempt| attempt.next > now);
+    }
+
     /// What is not to be tried yet.
     pub(super) fn now(&self, now: Instant) -> BTreeMap<Box<str>, (Digest, String)> {
         let held = self.0.iter().filter(|(_, attempt)| attempt.next > now);
@@ -74,6 +79,16 @@ mod tests {
         assert!(held.now(start).contains_key("a"));
         assert!(held.now(start + LONGEST).is_empty(), "its time has come");
         held.release("a");
+        assert_eq!(held.next(), None);
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_is_not_waited_for() {
+        let (mut held, start) = (Held::default(), Instant::now());
+        held.fail("a", Digest::of(b"a"), &Failure::passing("full"), start);
+        held.forget_before(start);
+        assert!(held.next().is_some());
+        held.forget_before(start + FIRST);
         assert_eq!(held.next(), None);
     }
 

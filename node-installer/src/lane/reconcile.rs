@@ -9,17 +9,23 @@ use profile::kinds::{ProfileState, node::NodeProfileState};
 
 use super::{Lane, Report, Reports};
 use crate::{
-    artifact::Digest,
     backend::{Change, Changed, Failure},
     disk::File,
     key::Key,
     ledger::Entry,
-    plan::{self, Cause, Found, Install, Plan, Situation, Use, Verdict},
+    plan::{self, Cause, Found, Install, Kernel, Plan, Situation, Use, Verdict},
 };
 
 impl Lane {
     /// Makes the node have what it should. `pending` is told what is about to be done, which may take long.
     pub fn reconcile(&mut self, now: Instant, pending: &dyn Fn(Reports)) -> Reports {
+        self.keep_again(now);
+        let reports = self.round(now, pending);
+        self.held.forget_before(now);
+        reports
+    }
+
+    fn round(&mut self, now: Instant, pending: &dyn Fn(Reports)) -> Reports {
         if let Some(why) = self.backend.unavailable() {
             return self.reports(self.all_failed(&why));
         }
@@ -131,9 +137,10 @@ impl Lane {
             verdicts.insert(key.clone(), self.installed(&name, key, *cause, fingerprint, took));
         }
         for (name, failure) in failures {
-            let Some(Install { key, digest, .. }) = install.get(&name) else { continue };
+            let Some(install) = install.get(&name) else { continue };
             let entry = before.get(&name).cloned().flatten();
-            verdicts.insert(key.clone(), self.failed(&name, *digest, entry, &failure, now));
+            let verdict = self.failed(&name, install, entry, &failure, now);
+            verdicts.insert(install.key.clone(), verdict);
         }
         for (name, result) in removed {
             let Some(key) = remove.get(&name) else { continue };
@@ -171,21 +178,32 @@ impl Lane {
     fn failed(
         &mut self,
         name: &str,
-        digest: Digest,
+        install: &Install,
         before: Option<Entry>,
         failure: &Failure,
         now: Instant,
     ) -> Verdict {
-        self.held.fail(name, digest, failure, now);
+        self.held.fail(name, install.digest, failure, now);
         self.metrics.failed(self.mechanism(), failure.refused);
-        let generation = before.as_ref().and_then(|entry| entry.generation);
+        let stays = before.as_ref().filter(|_| install.stays);
+        let verdict = Verdict::failed_beside(failure.message.clone(), stays);
         let mechanism = self.mechanism();
         tracing::error!(profile = name, %mechanism, error = failure.message, "not installed");
         match before {
             Some(entry) => drop(self.ledger.entries.insert(name.into(), entry)),
+            // A part of it may be there, and nobody else would take that away.
+            None if self.is_something_there(name) => {}
             None => drop(self.ledger.entries.remove(name)),
         }
-        Verdict { generation, ..Verdict::failed(failure.message.clone()) }
+        verdict
+    }
+
+    fn is_something_there(&mut self, name: &str) -> bool {
+        let found = self.backend.observe(&[name.into()].into());
+        found
+            .unwrap_or_default()
+            .values()
+            .any(|found| found.file != File::Absent || matches!(found.kernel, Kernel::Loaded(_)))
     }
 
     /// What to say of a profile that should be gone; nothing when it is.
