@@ -17,6 +17,55 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a command and write the seccomp profile of what it and its children did
     Record(RecordFlags),
+    /// Write the profile that allows what any of several profiles of one kind allows
+    Merge(MergeFlags),
+    /// Tell how two profiles of one kind differ; the exit code is 1 when they do
+    Diff(DiffFlags),
+    /// Tell whether a profile stays within a baseline; the exit code is 1 when it does not
+    Check(CheckFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MergeFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Files with profiles, - for standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// The one, - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) left: PathBuf,
+    /// The other
+    #[arg(value_name = "FILE")]
+    pub(crate) right: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// The profile that allows all that may be allowed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: PathBuf,
+    /// The profile, - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) profile: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    #[default]
+    Text,
+    Json,
 }
 
 #[derive(Debug, Args)]
@@ -83,10 +132,10 @@ mod tests {
 
     #[test]
     fn what_follows_the_dashes_is_the_command_alone() {
-        let Command::Record(flags) =
-            Cli::try_parse_from(["cinch", "record", "--base", "crun", "--", "ls", "--name", "x"])
-                .unwrap()
-                .command;
+        let command = ["cinch", "record", "--base", "crun", "--", "ls", "--name", "x"];
+        let Command::Record(flags) = Cli::try_parse_from(command).unwrap().command else {
+            unreachable!()
+        };
         assert_eq!(flags.command, ["ls", "--name", "x"]);
         assert_eq!((flags.base, flags.name), (BaseFlag::Crun, None));
     }

@@ -7,11 +7,17 @@ use clap::Parser as _;
 use crate::args::{Cli, Command};
 
 mod args;
+mod compare;
+mod document;
+mod files;
 mod record;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Record(flags) => record::record(&flags),
+        Command::Merge(flags) => files::merge(&flags),
+        Command::Diff(flags) => files::diff(&flags),
+        Command::Check(flags) => files::check(&flags),
     };
     match done {
         Ok(code) => code,

@@ -1,0 +1,66 @@
+//! `cinch merge`, `diff` and `check`: work on profiles in files.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::{
+    args::{CheckFlags, DiffFlags, MergeFlags, Output},
+    compare::{self, Merged},
+    document,
+};
+
+/// Prints the profile that allows what any of several allows.
+pub(crate) fn merge(flags: &MergeFlags) -> anyhow::Result<ExitCode> {
+    let MergeFlags { output, files } = flags;
+    let mut documents = Vec::new();
+    for file in files {
+        documents.extend(document::read_all(file)?);
+    }
+    let Merged { document, warnings } = compare::merge(&documents)?;
+    for warning in warnings {
+        writeln!(std::io::stderr(), "warning: {warning}").context("cannot print")?;
+    }
+    match output {
+        Output::Text => {
+            print(&serde_saphyr::to_string(&document).context("cannot write YAML")?)?;
+        }
+        Output::Json => print_json(&document)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints how two profiles differ.
+pub(crate) fn diff(flags: &DiffFlags) -> anyhow::Result<ExitCode> {
+    let DiffFlags { output, left, right } = flags;
+    let difference = compare::diff(&document::read(left)?, &document::read(right)?)?;
+    match output {
+        Output::Text => print_lines(&difference.differences)?,
+        Output::Json => print_json(&difference)?,
+    }
+    Ok(if difference.same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints what a profile allows beyond a baseline.
+pub(crate) fn check(flags: &CheckFlags) -> anyhow::Result<ExitCode> {
+    let CheckFlags { output, baseline, profile } = flags;
+    let within = compare::check(&document::read(baseline)?, &document::read(profile)?)?;
+    match output {
+        Output::Text => print_lines(&within.beyond)?,
+        Output::Json => print_json(&within)?,
+    }
+    Ok(if within.within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n"))
+}
+
+fn print_lines(lines: &[String]) -> anyhow::Result<()> {
+    print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    std::io::stdout().write_all(text.as_bytes()).context("cannot print")
+}
