@@ -174,7 +174,10 @@ fn claims<'a>(
 fn accepted(situation: &Situation<'_>, claims: &BTreeMap<Box<str>, &Key>) -> BTreeSet<Box<str>> {
     let usable = |name: &str, key: &Key| match &situation.wanted[key].artifact {
         Err(_) => false,
-        Ok(digest) => situation.held.get(name).is_none_or(|(held, _)| held != digest),
+        Ok(digest) => {
+            let held = situation.held.get(name).is_some_and(|(held, _)| held == digest);
+            !held && cause(situation, name, key, *digest).is_ok()
+        }
     };
     let mut accepted = BTreeSet::new();
     loop {
