@@ -3,8 +3,9 @@
 use std::{fmt, sync::Arc};
 
 use profile::{
+    algebra::seccomp,
     kinds::{SeccompProfileSpec, selinux::Permitted},
-    render,
+    render::{self, seccomp::Filter},
 };
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,8 @@ pub struct Digest([u8; 32]);
 pub struct Artifact {
     pub text: String,
     pub digest: Digest,
+    /// What its author should know, although it can be installed.
+    pub note: Option<String>,
 }
 
 /// Gives the spec of another seccomp profile, to build on.
@@ -32,9 +35,13 @@ impl Artifact {
     /// Renders a profile, or says why that is not possible.
     pub fn of(object: &Object, bases: &Bases<'_>, permitted: &Permitted) -> Result<Self, String> {
         let name = &object.key.name;
+        let mut note = None;
         let text = match &object.spec {
             Spec::Seccomp(spec) => render::seccomp::render(name, spec, bases)
-                .map(|filter| filter.to_json())
+                .map(|filter| {
+                    note = doubt(&filter);
+                    filter.to_json()
+                })
                 .map_err(|error| daemon::error::chain(&error)),
             Spec::Selinux(spec) => render::selinux::render(name, spec, permitted)
                 .map_err(|error| daemon::error::chain(&error)),
@@ -45,8 +52,18 @@ impl Artifact {
                 .map_err(|error| daemon::error::chain(&error)),
             Spec::Invalid(why) => Err(why.clone()),
         }?;
-        Ok(Self { digest: Digest::of(text.as_bytes()), text })
+        Ok(Self { digest: Digest::of(text.as_bytes()), text, note })
     }
+}
+
+/// What a filter may do otherwise than its rules say: the library that runtimes make filters with joins some rules wrongly.
+fn doubt(filter: &Filter) -> Option<String> {
+    if filter.syscalls.iter().all(|rule| rule.args.is_empty()) {
+        return None;
+    }
+    // What was rendered stands on nothing else any more.
+    let doubts = seccomp::ambiguities(&filter.to_spec()).unwrap_or_default();
+    doubts.first().map(ToString::to_string)
 }
 
 /// The names of the profiles of its own kind that a profile cannot be installed without.

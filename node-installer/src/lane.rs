@@ -46,6 +46,8 @@ pub struct Lane {
     /// Objects of which there is no copy yet, and when to make them again.
     unkept: BTreeMap<Key, Object>,
     keep_at: Option<Instant>,
+    /// What their authors should know of profiles that can be installed.
+    notes: BTreeMap<Key, String>,
     /// On what a seccomp profile builds.
     bases: BTreeMap<Key, Box<str>>,
     /// The kinds of which not all objects are known yet.
@@ -98,6 +100,7 @@ impl Lane {
             metrics,
             wanted: BTreeMap::new(),
             texts: BTreeMap::new(),
+            notes: BTreeMap::new(),
             unkept: BTreeMap::new(),
             keep_at: None,
             bases: BTreeMap::new(),
@@ -224,6 +227,7 @@ impl Lane {
     fn forget(&mut self, key: &Key) {
         self.wanted.remove(key);
         self.texts.remove(key);
+        self.notes.remove(key);
         self.bases.remove(key);
         self.took.remove(key);
         self.unkept.remove(key);
@@ -252,10 +256,9 @@ impl Lane {
             needs: artifact::needs(object),
         };
         self.wanted.insert(key.clone(), wanted);
-        match artifact {
-            Ok(artifact) => drop(self.texts.insert(key, artifact.text)),
-            Err(_) => drop(self.texts.remove(&key)),
-        }
+        let (text, note) = artifact.map_or((None, None), |made| (Some(made.text), made.note));
+        set(&mut self.notes, &key, note);
+        set(&mut self.texts, &key, text);
     }
 
     /// The profiles that build on ones that have changed are made anew.
@@ -320,6 +323,14 @@ impl Lane {
         let given = given.filter(|object| used.contains(&*object.key.name));
         known.specs.borrow_mut().extend(given.filter_map(spec));
         known
+    }
+}
+
+/// Puts a value into a map, or takes it out.
+fn set<V>(map: &mut BTreeMap<Key, V>, key: &Key, value: Option<V>) {
+    match value {
+        Some(value) => drop(map.insert(key.clone(), value)),
+        None => drop(map.remove(key)),
     }
 }
 

@@ -5,11 +5,7 @@ use std::{io::Read as _, path::Path};
 use anyhow::{Context as _, bail};
 use daemon::manifests::{Header, checked, parse};
 use profile::{
-    kinds::{
-        AppArmorProfile, GROUP, ProfileKind, ProfileState, SeccompProfile, SeccompProfileSpec,
-        SelinuxProfile,
-        seccomp::{Arg, ArgValue, Syscall},
-    },
+    kinds::{AppArmorProfile, GROUP, ProfileKind, SeccompProfile, SelinuxProfile},
     render::seccomp::Filter,
 };
 use serde::Serialize;
@@ -70,7 +66,10 @@ pub(crate) fn read_all(path: &Path) -> anyhow::Result<Vec<Document>> {
 fn document(value: Value) -> Result<Option<Document>, String> {
     if value.get("defaultAction").is_some() && value.get("kind").is_none() {
         let filter: Filter = daemon::manifests::typed(value)?;
-        return Ok(Some(Document::Seccomp(Box::new(from_filter(filter)))));
+        return Ok(Some(Document::Seccomp(Box::new(SeccompProfile::new(
+            "profile",
+            filter.to_spec(),
+        )))));
     }
     let Some(header) = Header::of(&value)? else { return Ok(None) };
     if header.group != GROUP {
@@ -86,44 +85,4 @@ fn document(value: Value) -> Result<Option<Document>, String> {
         _ => return Ok(None),
     };
     Ok(Some(document))
-}
-
-/// The object that renders to a filter.
-fn from_filter(filter: Filter) -> SeccompProfile {
-    let Filter {
-        default_action,
-        default_errno_ret: _,
-        architectures,
-        flags,
-        listener_path,
-        listener_metadata,
-        syscalls,
-    } = filter;
-    let arg = |condition: &profile::render::seccomp::Condition| Arg {
-        index: condition.index,
-        op: condition.op,
-        value: Some(ArgValue(condition.value)),
-        value_two: (condition.value_two != 0).then_some(ArgValue(condition.value_two)),
-    };
-    let syscalls = syscalls
-        .into_iter()
-        .map(|rule| Syscall {
-            args: rule.args.iter().map(arg).collect(),
-            names: rule.names,
-            action: rule.action,
-            errno_ret: rule.errno_ret,
-        })
-        .collect();
-    let spec = SeccompProfileSpec {
-        state: ProfileState::Enabled,
-        disabled: None,
-        default_action,
-        base_profile_name: None,
-        architectures,
-        flags,
-        listener_path,
-        listener_metadata,
-        syscalls,
-    };
-    SeccompProfile::new("profile", spec)
 }

@@ -241,7 +241,10 @@ impl Lane {
     }
 
     fn reports(&self, verdicts: BTreeMap<Key, Verdict>) -> Reports {
-        let report = |(key, verdict): (Key, Verdict)| {
+        let report = |(key, mut verdict): (Key, Verdict)| {
+            if verdict.state == NodeProfileState::Installed {
+                verdict.message = self.notes.get(&key).cloned();
+            }
             let place = self.backend.place(&key.name);
             let took = self.took.get(&key).copied();
             (key, Report { verdict, place, took })

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::SeccompError;
-use crate::kinds::seccomp::{Action, Arch, Flag, Operator};
+use crate::kinds::{
+    ProfileState, SeccompProfileSpec,
+    seccomp::{Action, Arch, Arg, ArgValue, Flag, Operator, Syscall},
+};
 
 /// A seccomp filter as the OCI runtime specification writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -62,6 +65,33 @@ impl Filter {
         let mut json = serde_json::to_string_pretty(self).expect("a filter has string keys alone");
         json.push('\n');
         json
+    }
+
+    /// The profile that renders to this filter.
+    pub fn to_spec(&self) -> SeccompProfileSpec {
+        let arg = |condition: &Condition| Arg {
+            index: condition.index,
+            op: condition.op,
+            value: Some(ArgValue(condition.value)),
+            value_two: (condition.value_two != 0).then_some(ArgValue(condition.value_two)),
+        };
+        let syscall = |rule: &Rule| Syscall {
+            names: rule.names.clone(),
+            action: rule.action,
+            errno_ret: rule.errno_ret,
+            args: rule.args.iter().map(arg).collect(),
+        };
+        SeccompProfileSpec {
+            state: ProfileState::Enabled,
+            disabled: None,
+            default_action: self.default_action,
+            base_profile_name: None,
+            architectures: self.architectures.clone(),
+            flags: self.flags.clone(),
+            listener_path: self.listener_path.clone(),
+            listener_metadata: self.listener_metadata.clone(),
+            syscalls: self.syscalls.iter().map(syscall).collect(),
+        }
     }
 
     /// Refuses what runtimes or the kernel refuse of `SCMP_ACT_NOTIFY`.
