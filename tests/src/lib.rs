@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod audit;
 pub mod authority;
+pub mod bundle;
 pub mod cluster;
 pub mod daemon;
 pub mod guest;

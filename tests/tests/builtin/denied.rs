@@ -1,0 +1,80 @@
+//! Are calls outside of a profile refused to a program that has every capability?
+
+use std::{collections::BTreeMap, fs, time::Duration};
+
+use anyhow::{Context as _, Result, ensure};
+use tests::bundle::Bundle;
+
+use crate::{Ground, questions};
+
+questions![
+    dangerous_calls_are_refused_whatever_capabilities_there_are,
+    without_a_profile_most_of_them_are_not_refused,
+];
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// What is answered as by a kernel that does not have it, so that libraries do without.
+const NO_SUCH_CALL: &[&str] = &["clone3", "execveat", "io_uring_setup"];
+/// What programs list addresses with.
+const ROUTE: &str = "socket(AF_NETLINK, NETLINK_ROUTE)";
+
+async fn dangerous_calls_are_refused_whatever_capabilities_there_are(
+    ground: &Ground<'_>,
+) -> Result<()> {
+    let profiles: Vec<String> =
+        ground.node.filters()?.into_keys().filter(|name| name.starts_with("app-")).collect();
+    ensure!(profiles.len() >= 7, "{profiles:?}");
+    for profile in profiles {
+        let answers = answers(ground.under(&profile)?).await.with_context(|| profile.clone())?;
+        let lists_addresses = ["app-java", "app-node", "app-python"].contains(&profile.as_str());
+        let wrong: Vec<_> = answers
+            .into_iter()
+            .filter(|(call, error)| {
+                let expected = match call.as_str() {
+                    ROUTE if lists_addresses => 0,
+                    call if NO_SUCH_CALL.contains(&call) => libc::ENOSYS,
+                    _ => libc::EPERM,
+                };
+                *error != expected
+            })
+            .collect();
+        ensure!(wrong.is_empty(), "under {profile}: {wrong:?}");
+    }
+    Ok(())
+}
+
+/// Otherwise the question above would say nothing about profiles.
+async fn without_a_profile_most_of_them_are_not_refused(ground: &Ground<'_>) -> Result<()> {
+    let answers = answers(Bundle::new(ground.files, ground.way.runtime, None)?).await?;
+    let refused: Vec<_> =
+        answers.iter().filter(|(_, error)| [libc::EPERM, libc::ENOSYS].contains(error)).collect();
+    ensure!(refused.len() * 5 < answers.len(), "{refused:?}");
+    for call in [
+        "unshare(CLONE_NEWUSER)",
+        "unshare(CLONE_NEWNS)",
+        "clone(CLONE_NEWNS)",
+        "keyctl",
+        "mount",
+        "ptrace",
+    ] {
+        let answer = answers.get(call).with_context(|| format!("no answer to {call}"))?;
+        ensure!(*answer != libc::EPERM, "{call} is refused anyway");
+    }
+    Ok(())
+}
+
+/// What the kernel says to each call.
+async fn answers(bundle: Bundle) -> Result<BTreeMap<String, i32>> {
+    let program = fs::read(env!("CARGO_BIN_EXE_calls"))?;
+    let said = bundle.powers().program("calls", &program)?.run(&["/work/calls"], LIMIT).await?;
+    let answers: Option<BTreeMap<_, _>> = said
+        .lines()
+        .map(|line| {
+            let (call, error) = line.rsplit_once(": ")?;
+            Some((call.to_owned(), error.parse().ok()?))
+        })
+        .collect();
+    let answers = answers.filter(|answers| answers.len() > 40);
+    answers.with_context(|| format!("not what was to be printed:\n{said}"))
+}
