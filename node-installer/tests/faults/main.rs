@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Trial};
 use needs::Need;
 
+mod apparmor;
 mod daemon;
 mod duplicates;
 mod former;
@@ -17,10 +18,12 @@ mod listing;
 mod manifests;
 mod needs;
 mod node;
+mod programs;
 mod read_only;
 mod refused;
 mod removal;
 mod restart;
+mod selinux;
 
 /// A test by name, and what it needs of the machine.
 #[derive(Clone, Copy)]
@@ -43,6 +46,7 @@ macro_rules! tests {
 pub(crate) use tests;
 
 const ALL: &[&[Test]] = &[
+    apparmor::TESTS,
     duplicates::TESTS,
     former::TESTS,
     full_disk::TESTS,
@@ -53,6 +57,7 @@ const ALL: &[&[Test]] = &[
     refused::TESTS,
     removal::TESTS,
     restart::TESTS,
+    selinux::TESTS,
 ];
 
 fn main() -> ExitCode {
