@@ -16,6 +16,8 @@ mod apparmor;
 mod drift;
 #[path = "guest/harness.rs"]
 mod harness;
+#[path = "guest/recorder.rs"]
+mod recorder;
 #[path = "guest/seccomp.rs"]
 mod seccomp;
 #[path = "guest/selinux.rs"]
@@ -45,6 +47,7 @@ const ALL: &[&[Question]] = &[
     apparmor::QUESTIONS,
     selinux::QUESTIONS,
     drift::QUESTIONS,
+    recorder::QUESTIONS,
 ];
 
 fn main() -> ExitCode {

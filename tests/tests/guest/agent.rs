@@ -31,7 +31,8 @@ gone() { ! "$@"; }
 
 /// A guest with the node installer, and with these objects in `/manifests/NAME.yaml`.
 pub(crate) fn guest(images: &Images, lsm: Lsm, objects: &[(&str, &str)]) -> Result<Guest> {
-    let guest = Guest::new(images, lsm)?.program("/usr/bin/cinch-node-installer", &program()?)?;
+    let program = program("cinch-node-installer", "CINCH_NODE_INSTALLER_BIN")?;
+    let guest = Guest::new(images, lsm)?.program("/usr/bin/cinch-node-installer", &program)?;
     objects.iter().try_fold(guest, |guest, (name, object)| {
         let object = format!("apiVersion: security-profiles-operator.x-k8s.io/v1\n{object}");
         guest.text(&format!("/manifests/{name}.yaml"), &object)
@@ -43,15 +44,15 @@ pub(crate) fn script(script: &str) -> String {
     format!("{WORDS}{script}")
 }
 
-/// `CINCH_NODE_INSTALLER_BIN`, or what cargo built beside the folder of this test.
-fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_NODE_INSTALLER_BIN") {
+/// What a variable of the environment says, or what cargo built beside the folder of this test.
+pub(crate) fn program(name: &str, variable: &str) -> Result<PathBuf> {
+    if let Some(path) = env::var_os(variable) {
         return Ok(path.into());
     }
     let test = env::current_exe()?;
     let folder =
         test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch-node-installer");
-    ensure!(path.is_file(), "no {}: cargo build -p node-installer makes it", path.display());
+    let path = folder.join(name);
+    ensure!(path.is_file(), "no {}: cargo build --workspace --bins makes it", path.display());
     Ok(path)
 }

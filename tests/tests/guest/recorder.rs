@@ -1,0 +1,67 @@
+//! Does what is recorded on this kernel let a container work, and nothing more?
+
+use anyhow::Result;
+use tests::guest::{Guest, Lsm::AppArmor, images::Images};
+
+use crate::{agent::program, questions};
+
+questions![
+    a_command_is_recorded,
+    a_container_works_under_what_was_recorded_and_cannot_do_more,
+    whoever_may_not_record_is_told_what_is_missing,
+];
+
+fn guest(images: &Images) -> Result<Guest> {
+    Guest::new(images, AppArmor)?.program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)
+}
+
+async fn a_command_is_recorded(images: &Images) -> Result<()> {
+    guest(images)?
+        .run(
+            r#"cinch record --base none -o /tmp/p.yaml -- sh -c 'mkdir /tmp/a; exit 3' 2>/tmp/said
+            [ $? = 3 ] || { cat /tmp/said; fail another code; }
+            grep 'nothing lost' /tmp/said || fail lost
+            grep -w mkdir /tmp/p.yaml || fail not recorded
+            grep -w unshare /tmp/p.yaml && fail recorded what nobody called
+            true"#,
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
+
+async fn a_container_works_under_what_was_recorded_and_cannot_do_more(
+    images: &Images,
+) -> Result<()> {
+    guest(images)?
+        .run(
+            r#"work='cat /etc/name; ls /tmp; id -u'
+            bundle plain '' '' sh -c "$work"
+            cd /srv/plain/rootfs
+            cinch record --format raw -o /tmp/p.json -- \
+                /usr/sbin/chroot /srv/plain/rootfs /bin/sh -c "$work" || fail not recorded
+            cd /
+            bundle one '"noNewPrivileges": true' "\"seccomp\": $(cat /tmp/p.json)" sh -c "$work"
+            runc run -b /srv/one one >/tmp/said 2>&1 || { cat /tmp/said /tmp/p.json; fail it cannot start; }
+            grep 'a name' /tmp/said || { cat /tmp/said; fail it does not work; }
+            bundle two '"noNewPrivileges": true' "\"seccomp\": $(cat /tmp/p.json)" sh -c 'mkdir /tmp/a'
+            runc run -b /srv/two two >/tmp/said 2>&1 && fail it can do more
+            grep 'Operation not permitted' /tmp/said || { cat /tmp/said; fail for another reason; }"#,
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
+
+async fn whoever_may_not_record_is_told_what_is_missing(images: &Images) -> Result<()> {
+    guest(images)?
+        .run(
+            r#"perl -e '($(, $)) = (65534, "65534 65534"); ($<, $>) = (65534, 65534); exec @ARGV' \
+                cinch record -- true 2>/tmp/said && fail recorded without the right to
+            cat /tmp/said
+            grep CAP_BPF /tmp/said || fail not told"#,
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
