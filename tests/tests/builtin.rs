@@ -32,6 +32,8 @@ mod cache;
 mod database;
 #[path = "builtin/denied.rs"]
 mod denied;
+#[path = "builtin/elf.rs"]
+mod elf;
 #[path = "builtin/languages.rs"]
 mod languages;
 #[path = "builtin/node.rs"]

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fs, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use tests::bundle::Bundle;
 
-use crate::{Ground, questions};
+use crate::{Ground, elf, questions};
 
 questions![
     dangerous_calls_are_refused_whatever_capabilities_there_are,
     without_a_profile_most_of_them_are_not_refused,
+    calls_of_another_architecture_end_the_program,
 ];
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -60,6 +61,23 @@ async fn without_a_profile_most_of_them_are_not_refused(ground: &Ground<'_>) -> 
     ] {
         let answer = answers.get(call).with_context(|| format!("no answer to {call}"))?;
         ensure!(*answer != libc::EPERM, "{call} is refused anyway");
+    }
+    Ok(())
+}
+
+/// The numbers of calls mean something else there, and would be looked up among those of this architecture.
+async fn calls_of_another_architecture_end_the_program(ground: &Ground<'_>) -> Result<()> {
+    let entries: &[_] = if cfg!(target_arch = "x86_64") { &[elf::IA32, elf::X32] } else { &[] };
+    for entry in entries {
+        let program = elf::program(&[entry, &elf::end_with(0)[..]].concat());
+        let free = Bundle::new(ground.files, ground.way.runtime, None)?;
+        free.program("program", &program)?.run(&["/work/program"], LIMIT).await?;
+        let bundle = ground.under("app-web-server")?.program("program", &program)?;
+        let mut container = bundle.start(&["/work/program"])?;
+        let status = container.ended(LIMIT).await?;
+        // As a shell tells of a signal.
+        let killed = status.code() == Some(128 + libc::SIGSYS);
+        ensure!(killed, "{entry:x?} ended with {status}: {}", container.log()?);
     }
     Ok(())
 }

@@ -43,16 +43,20 @@ async fn nginx_serves_proxies_reloads_rotates_its_log_and_stops(ground: &Ground<
     web.client(&[&["busybox", "wget", "-q", "-O", "-"], &body[..]].concat())?;
     ensure!(fs::read_dir(web.work().join("kept"))?.count() == 1, "no body:\n{}", errors(&web));
 
-    fs::write(web.work().join("nginx.conf"), CONFIGURATION.replace("first", "second"))?;
     fs::rename(web.work().join("logs/access.log"), web.work().join("logs/old.log"))?;
     web.signal("USR1")?;
+    until("nginx logs into a new file", LIMIT, async || {
+        get(&web, "http://127.0.0.1:8080/which")?;
+        let log = fs::read_to_string(web.work().join("logs/access.log"));
+        Ok(log.ok().filter(|log| log.contains("/which")))
+    })
+    .await?;
+    fs::write(web.work().join("nginx.conf"), CONFIGURATION.replace("first", "second"))?;
     web.signal("HUP")?;
     until("nginx has its other configuration", LIMIT, async || {
         Ok((get(&web, "http://127.0.0.1:8080/which")? == b"second").then_some(()))
     })
     .await?;
-    let log = fs::read_to_string(web.work().join("logs/access.log"))?;
-    ensure!(log.contains("/which"), "the log was not opened again:\n{log}");
 
     web.signal("QUIT")?;
     let status = web.ended(LIMIT).await?;
