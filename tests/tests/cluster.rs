@@ -85,6 +85,7 @@ const ALL: &[&[Question]] = &[
     dry_run::QUESTIONS,
     installer::away::QUESTIONS,
     installer::identity::QUESTIONS,
+    installer::lanes::QUESTIONS,
     installer::removal::QUESTIONS,
     installer::status::QUESTIONS,
     installer::writes::QUESTIONS,

@@ -1,13 +1,9 @@
 //! Takes profiles and the pods of one node from a cluster.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt::Debug,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use daemon::{contact::Contact, watch::Change};
-use futures::{StreamExt as _, stream::BoxStream};
+use futures::{StreamExt as _, future::join_all, stream::BoxStream};
 use kube::{
     Api, Client, Resource,
     api::{ApiResource, Object as Watched},
@@ -44,61 +40,21 @@ impl Debug for Cluster {
     }
 }
 
-/// What a watch tells, reduced to what matters here.
-#[derive(Debug)]
-enum Heard {
-    Profile(ProfileKind, Change<Option<Box<Object>>>),
-    Pod(Change<(Box<str>, Used)>),
-}
+/// What a watch tells of profiles. None is an object whose name the API server would not take.
+type Changes = BoxStream<'static, Change<Option<Box<Object>>>>;
 
 type Pod = Watched<PodSpec, PodStatus>;
 
 impl Cluster {
-    /// Tells the lanes for ever what the cluster has.
+    /// Tells the lanes for ever what the cluster has. Each watch has a loop of its own: a lane that has much to do holds up
+    /// no other.
     pub async fn follow(self, lanes: Lanes) {
-        let mut initial = BTreeMap::<ProfileKind, BTreeSet<Key>>::new();
-        let (mut pods, mut initial_pods) = (None::<Pods>, Pods::new());
-        let mut heard = self.heard();
-        while let Some(heard) = heard.next().await {
-            match heard {
-                Heard::Profile(_, Change::Apply(Some(object))) => lanes.object(*object).await,
-                Heard::Profile(_, Change::Delete(Some(object))) => lanes.gone(object.key).await,
-                Heard::Profile(kind, Change::Restart) => {
-                    initial.insert(kind, BTreeSet::new());
-                }
-                Heard::Profile(kind, Change::Initial(Some(object))) => {
-                    initial.entry(kind).or_default().insert(object.key.clone());
-                    lanes.object(*object).await;
-                }
-                Heard::Profile(kind, Change::Complete) => {
-                    lanes.all(kind, initial.remove(&kind).unwrap_or_default()).await;
-                }
-                // An object whose name the API server would not take.
-                Heard::Profile(_, _) => {}
-                Heard::Pod(change) => {
-                    let before = pods.clone();
-                    match change {
-                        Change::Apply((name, used)) => {
-                            pods.get_or_insert_default().insert(name, used);
-                        }
-                        Change::Delete((name, _)) => {
-                            pods.get_or_insert_default().remove(&name);
-                        }
-                        Change::Restart => initial_pods.clear(),
-                        Change::Initial((name, used)) => drop(initial_pods.insert(name, used)),
-                        Change::Complete => pods = Some(std::mem::take(&mut initial_pods)),
-                    }
-                    // Most changes of a pod are none of what it uses.
-                    if let Some(pods) = pods.as_ref().filter(|_| pods != before) {
-                        lanes.pods(pods).await;
-                    }
-                }
-            }
-        }
+        let profiles = self.profiles().map(|(kind, changes)| tell(kind, changes, &lanes));
+        tokio::join!(join_all(profiles), tell_pods(self.pods(), &lanes));
     }
 
-    fn heard(&self) -> BoxStream<'static, Heard> {
-        let profiles = [
+    fn profiles(&self) -> [(ProfileKind, Changes); 4] {
+        [
             self.watch::<SeccompProfile>(ProfileKind::SeccompProfile, |object| {
                 Spec::Seccomp(object.spec.clone())
             }),
@@ -111,11 +67,10 @@ impl Cluster {
             self.watch::<AppArmorProfile>(ProfileKind::AppArmorProfile, |object| {
                 Spec::AppArmor(object.spec.clone())
             }),
-        ];
-        futures::stream::select_all(profiles.into_iter().chain([self.watch_pods()])).boxed()
+        ]
     }
 
-    fn watch<K>(&self, kind: ProfileKind, spec: fn(&K) -> Spec) -> BoxStream<'static, Heard>
+    fn watch<K>(&self, kind: ProfileKind, spec: fn(&K) -> Spec) -> (ProfileKind, Changes)
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
     {
@@ -125,12 +80,11 @@ impl Cluster {
             Ok(read) => object(kind, read.meta(), spec(read)),
             Err(error) => object(kind, &error.metadata, Spec::Invalid(daemon::error::chain(error))),
         };
-        let changes =
-            daemon::watch::follow(kind.as_str(), events, Arc::clone(&self.contact), object);
-        changes.map(move |change| Heard::Profile(kind, change)).boxed()
+        let contact = Arc::clone(&self.contact);
+        (kind, daemon::watch::follow(kind.as_str(), events, contact, object))
     }
 
-    fn watch_pods(&self) -> BoxStream<'static, Heard> {
+    fn pods(&self) -> BoxStream<'static, Change<(Box<str>, Used)>> {
         let resource = ApiResource::erase::<k8s_openapi::api::core::v1::Pod>(&());
         let api: Api<Pod> = Api::all_with(self.client.clone(), &resource);
         let config = daemon::watch::config().fields(&format!("spec.nodeName={}", self.node));
@@ -141,9 +95,42 @@ impl Cluster {
             let annotations = metadata.annotations.iter().flatten();
             (name.into(), used(&pod.spec, pod.status.as_ref(), annotations))
         };
-        let changes =
-            daemon::watch::follow("Pod", watcher(api, config), Arc::clone(&self.contact), pod);
-        changes.map(Heard::Pod).boxed()
+        daemon::watch::follow("Pod", watcher(api, config), Arc::clone(&self.contact), pod)
+    }
+}
+
+async fn tell(kind: ProfileKind, mut changes: Changes, lanes: &Lanes) {
+    let mut initial = BTreeSet::new();
+    while let Some(change) = changes.next().await {
+        match change {
+            Change::Apply(Some(object)) => lanes.object(*object).await,
+            Change::Delete(Some(object)) => lanes.gone(object.key).await,
+            Change::Restart => initial.clear(),
+            Change::Initial(Some(object)) => {
+                initial.insert(object.key.clone());
+                lanes.object(*object).await;
+            }
+            Change::Complete => lanes.all(kind, std::mem::take(&mut initial)).await,
+            Change::Apply(None) | Change::Delete(None) | Change::Initial(None) => {}
+        }
+    }
+}
+
+async fn tell_pods(mut changes: BoxStream<'static, Change<(Box<str>, Used)>>, lanes: &Lanes) {
+    let (mut pods, mut initial) = (None::<Pods>, Pods::new());
+    while let Some(change) = changes.next().await {
+        let before = pods.clone();
+        match change {
+            Change::Apply((name, used)) => drop(pods.get_or_insert_default().insert(name, used)),
+            Change::Delete((name, _)) => drop(pods.get_or_insert_default().remove(&name)),
+            Change::Restart => initial.clear(),
+            Change::Initial((name, used)) => drop(initial.insert(name, used)),
+            Change::Complete => pods = Some(std::mem::take(&mut initial)),
+        }
+        // Most changes of a pod are none of what it uses.
+        if let Some(pods) = pods.as_ref().filter(|_| pods != before) {
+            lanes.pods(pods).await;
+        }
     }
 }
 

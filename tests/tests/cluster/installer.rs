@@ -12,6 +12,8 @@ use crate::write;
 pub(crate) mod away;
 #[path = "installer/identity.rs"]
 pub(crate) mod identity;
+#[path = "installer/lanes.rs"]
+pub(crate) mod lanes;
 #[path = "installer/removal.rs"]
 pub(crate) mod removal;
 #[path = "installer/status.rs"]
