@@ -23,6 +23,28 @@ pub(crate) enum Command {
     Diff(DiffFlags),
     /// Tell whether a profile stays within a baseline; the exit code is 1 when it does not
     Check(CheckFlags),
+    /// Write a seccomp profile as the JSON that runtimes read, or that JSON as an object for a cluster
+    Convert(ConvertFlags),
+    /// Print what a shell needs to complete commands
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConvertFlags {
+    /// Write this
+    #[arg(long, value_enum)]
+    pub(crate) to: Format,
+    /// Call the object by this name, where it has none
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The profile, - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) profile: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -1,14 +1,15 @@
-//! `cinch merge`, `diff` and `check`: work on profiles in files.
+//! `cinch merge`, `diff`, `check` and `convert`: work on profiles in files.
 
 use std::{io::Write as _, process::ExitCode};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
+use profile::render;
 use serde::Serialize;
 
 use crate::{
-    args::{CheckFlags, DiffFlags, MergeFlags, Output},
+    args::{CheckFlags, ConvertFlags, DiffFlags, Format, MergeFlags, Output},
     compare::{self, Merged},
-    document,
+    document::{self, Document},
 };
 
 /// Prints the profile that allows what any of several allows.
@@ -51,6 +52,26 @@ pub(crate) fn check(flags: &CheckFlags) -> anyhow::Result<ExitCode> {
         Output::Json => print_json(&within)?,
     }
     Ok(if within.within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints a seccomp profile in the other form.
+pub(crate) fn convert(flags: &ConvertFlags) -> anyhow::Result<ExitCode> {
+    let ConvertFlags { to, name, profile } = flags;
+    let Document::Seccomp(mut read) = document::read(profile)? else {
+        bail!("{}: only a seccomp profile has two forms", profile.display());
+    };
+    if let Some(name) = name {
+        read.metadata.name = Some(name.clone());
+    }
+    let name = read.metadata.name.clone().unwrap_or_default();
+    match to {
+        Format::Crd => print(&serde_saphyr::to_string(&read).context("cannot write YAML")?)?,
+        Format::Raw => {
+            let filter = render::seccomp::render(&name, &read.spec, &|_| None)?;
+            print(&filter.to_json())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn print_json(value: &impl Serialize) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, process::ExitCode};
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Cli, Command};
 
@@ -18,6 +18,15 @@ fn main() -> ExitCode {
         Command::Merge(flags) => files::merge(&flags),
         Command::Diff(flags) => files::diff(&flags),
         Command::Check(flags) => files::check(&flags),
+        Command::Convert(flags) => files::convert(&flags),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cinch", &mut std::io::stdout());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => clap_mangen::Man::new(Cli::command())
+            .render(&mut std::io::stdout())
+            .map(|()| ExitCode::SUCCESS)
+            .map_err(Into::into),
     };
     match done {
         Ok(code) => code,

@@ -84,6 +84,27 @@ fn the_json_of_a_runtime_is_compared_with_an_object() {
 }
 
 #[test]
+fn a_profile_is_the_same_after_it_was_converted_there_and_back() {
+    let files = Files::new(&[("a", seccomp("a", "read, write"))]);
+    let (code, raw, _) = files.cinch(&["convert", "--to", "raw", "a"]);
+    assert!(code == 0 && raw.contains("\"defaultAction\": \"SCMP_ACT_ERRNO\""), "{raw}");
+    std::fs::write(files.path("raw"), raw).unwrap();
+    let (_, back, _) = files.cinch(&["convert", "--to", "crd", "--name", "again", "raw"]);
+    assert!(back.contains("name: again"), "{back}");
+    std::fs::write(files.path("back"), back).unwrap();
+    assert_eq!(files.cinch(&["diff", "a", "back"]), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_shell_and_a_reader_get_what_they_need() {
+    let files = Files::new(&[]);
+    let (code, bash, _) = files.cinch(&["completions", "bash"]);
+    assert!(code == 0 && bash.contains("record") && bash.contains("complete "));
+    let (code, man, _) = files.cinch(&["man"]);
+    assert!(code == 0 && man.starts_with(".ie") && man.contains("cinch"), "{man}");
+}
+
+#[test]
 fn other_kinds_are_compared_too_but_not_with_one_another() {
     let files = Files::new(&[
         ("a", selinux("read")),
