@@ -37,6 +37,7 @@ static long (*const probe_read_kernel_str)(void *to, u32 size, const void *from)
 #define HAS(member) __builtin_preserve_field_info(member, 2)
 
 struct ns_common {
+	u32 inum;
 	u64 ns_id; /* from 6.18 on */
 } CORE;
 

@@ -28,6 +28,7 @@ struct slot {
 	u64 newest;  /* when a bit was set last */
 	u64 first;   /* tgid of the first process, as the host counts */
 	u64 overflow; /* calls with a number that has no bit */
+	u64 inode;    /* of the namespace: another one may have it when this one is gone */
 	u64 workload[ABIS][WORDS];
 	u64 setup[ABIS][WORDS]; /* made by the runtime before the workload's first exec */
 	char leaf[NAME];   /* name of the cgroup */
@@ -73,11 +74,12 @@ INLINE struct slot *slot_at(u32 place)
 	return map_lookup(&slots, &key);
 }
 
-INLINE void describe(struct slot *slot, struct task_struct *task)
+INLINE void describe(struct slot *slot, struct task_struct *task, struct mnt_namespace *ns)
 {
 	struct kernfs_node *node = task->cgroups->dfl_cgrp->kn;
 	struct kernfs_node *above;
 
+	slot->inode = ns->ns.inum;
 	slot->first = task->tgid;
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
@@ -109,7 +111,7 @@ static __attribute__((noinline)) int is_host(u64 ns)
 	return task->tgid <= 1 && namespace_id(task->nsproxy->mnt_ns) == ns;
 }
 
-INLINE struct slot *claim(u64 ns, u32 place, struct task_struct *task)
+INLINE struct slot *claim(u64 ns, u32 place, struct task_struct *task, struct mnt_namespace *mnt_ns)
 {
 	for (int i = 0; i < PROBES; i++) {
 		struct slot *slot = slot_at(place + i);
@@ -123,7 +125,7 @@ INLINE struct slot *claim(u64 ns, u32 place, struct task_struct *task)
 			continue;
 		before = __sync_val_compare_and_swap(&slot->ns, 0, ns);
 		if (before == 0) {
-			describe(slot, task);
+			describe(slot, task, mnt_ns);
 			slot->state = is_host(ns) ? HOST : CONTAINER;
 			return slot;
 		}
@@ -207,7 +209,7 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!slot)
 		return 0;
 	if (slot->ns != id) {
-		slot = claim(id, place, task);
+		slot = claim(id, place, task, ns);
 		if (!slot) {
 			lose();
 			return 0;

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    os::unix::process::CommandExt as _,
+    os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::Path,
     process::{Child, Command},
 };
@@ -22,17 +22,16 @@ pub fn start(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// The mount namespace of a process, as the kernel shows it; it may be used again when the namespace is gone.
-pub fn namespace(process: u32) -> Option<String> {
-    let link = std::fs::read_link(format!("/proc/{process}/ns/mnt")).ok()?;
-    Some(link.to_string_lossy().into_owned())
+/// The inode of the mount namespace of a process; another one may have it when the namespace is gone.
+pub fn namespace(process: u32) -> io::Result<u64> {
+    Ok(std::fs::metadata(format!("/proc/{process}/ns/mnt"))?.ino())
 }
 
 /// The processes in a mount namespace.
-pub fn processes(namespace_of: &str) -> Vec<u32> {
+pub fn processes(inode: u64) -> Vec<u32> {
     let entries = std::fs::read_dir(Path::new("/proc")).into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|process| namespace(*process).as_deref() == Some(namespace_of))
+        .filter(|process| namespace(*process).is_ok_and(|of| of == inode))
         .collect()
 }

@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a command and write the seccomp profile of what it and its children did
+    /// Write the seccomp profile of what a command and its children do, or a container
     Record(RecordFlags),
     /// Write the profile that allows what any of several profiles of one kind allows
     Merge(MergeFlags),
@@ -107,8 +107,14 @@ pub(crate) struct RecordFlags {
     /// Write to this file and not to standard output
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Record the container that this process is in, and not a command; until it ends
+    #[arg(long, value_name = "PID", conflicts_with = "command")]
+    pub(crate) pid: Option<u32>,
+    /// Record the container with this ID, or the beginning of it, whether it runs already or not
+    #[arg(long, value_name = "ID", conflicts_with_all = ["command", "pid"])]
+    pub(crate) container: Option<String>,
     /// The command
-    #[arg(last = true, required = true, value_name = "COMMAND")]
+    #[arg(last = true, required_unless_present_any = ["pid", "container"], value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
 }
 

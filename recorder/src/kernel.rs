@@ -80,10 +80,10 @@ impl Recording {
         Ok(Slot::read(&slots.get(&place, 0).map_err(read)?))
     }
 
-    /// Finds the slot that a process has claimed, by its number as the host counts.
-    pub fn find(&self, process: u32) -> Result<Option<u32>, KernelError> {
+    /// Finds a slot.
+    pub fn find(&self, is_it: impl Fn(&Slot) -> bool) -> Result<Option<u32>, KernelError> {
         for place in 0..SLOTS {
-            if self.slot(place)?.is_some_and(|slot| slot.first == u64::from(process)) {
+            if self.slot(place)?.is_some_and(|slot| is_it(&slot)) {
                 return Ok(Some(place));
             }
         }

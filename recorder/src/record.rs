@@ -2,7 +2,7 @@
 
 use std::{
     io::{IsTerminal as _, Write as _},
-    process::{Child, Command, ExitCode},
+    process::{Child, Command, ExitCode, ExitStatus},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -20,19 +20,32 @@ use recorder::{
 
 use crate::args::{Format, RecordFlags};
 
+/// After this, what was not seen will not be.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// How often is looked how it goes.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// What is recorded.
+enum Target {
+    Command(Child),
+    /// The mount namespace with this inode.
+    Namespace(u64),
+    /// What has this in the name of its cgroup.
+    Container(String),
+}
+
 /// Records until the command and its children have ended, the time is over, or somebody stops it.
 pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
-    let [program, arguments @ ..] = &flags.command[..] else { bail!("a command is needed") };
     let recording = Recording::start()?;
     let stopped = stop_signal()?;
-    let child = apart::start(Command::new(program).args(arguments))
-        .with_context(|| format!("cannot run {program}"))?;
-    let (slot, ended) = follow(&recording, child, flags.duration, &stopped)?;
+    let (target, name) = target(flags)?;
+    if !matches!(target, Target::Command(_)) {
+        writeln!(std::io::stderr(), "recording {name}; Ctrl-C ends it").context("cannot print")?;
+    }
+    let (slot, ended) = follow(&recording, target, flags.duration, &stopped)?;
+    let name = flags.name.clone().unwrap_or_else(|| learned::object_name(&name));
     let lost = recording.lost()?;
-    let name = flags.name.clone().unwrap_or_else(|| learned::object_name(program));
     let machine = learned::machine();
     // What came before the command's own exec is none of the profile's business.
     let Learned { profile, unnamed } =
@@ -64,32 +77,72 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
     })
 }
 
+/// Finds or starts what is to be recorded, and what it is called.
+fn target(flags: &RecordFlags) -> anyhow::Result<(Target, String)> {
+    if let Some(process) = flags.pid {
+        let namespace = apart::namespace(process)
+            .with_context(|| format!("there is no process {process} that may be looked at"))?;
+        // A kernel thread is always in the first namespace, also where the first process may not be looked at.
+        let host = apart::namespace(2).or_else(|_| apart::namespace(1));
+        if host.is_ok_and(|host| host == namespace) {
+            bail!(
+                "process {process} is one of the host itself, and not of a container: start it by cinch record -- COMMAND"
+            );
+        }
+        let comm = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        return Ok((Target::Namespace(namespace), comm.trim_end().to_owned()));
+    }
+    if let Some(container) = &flags.container {
+        return Ok((Target::Container(container.clone()), container.clone()));
+    }
+    let [program, arguments @ ..] = &flags.command[..] else { bail!("a command is needed") };
+    let child = apart::start(Command::new(program).args(arguments))
+        .with_context(|| format!("cannot run {program}"))?;
+    Ok((Target::Command(child), program.clone()))
+}
+
+impl Target {
+    fn is_in(&self, slot: &Slot) -> bool {
+        match self {
+            Self::Command(child) => slot.first == u64::from(child.id()),
+            Self::Namespace(inode) => slot.inode == *inode,
+            Self::Container(id) => slot.leaf.contains(id) || slot.parent.contains(id),
+        }
+    }
+
+    /// The command's exit code, once it has ended.
+    fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        match self {
+            Self::Command(child) => child.try_wait().context("cannot wait for the command"),
+            Self::Namespace(_) | Self::Container(_) => Ok(None),
+        }
+    }
+}
+
 /// Waits, and shows how it goes. Gives what was recorded, and the command's exit code where it has ended.
 fn follow(
     recording: &Recording,
-    mut child: Child,
+    mut target: Target,
     duration: Option<Duration>,
     stopped: &AtomicBool,
 ) -> anyhow::Result<(Slot, Option<i32>)> {
-    let process = child.id();
-    let namespace = apart::namespace(process);
-    let (started, mut place, mut ended) = (Instant::now(), None, None);
-    let (mut calls, mut newest) = (0, Instant::now());
+    let started = Instant::now();
+    let (mut place, mut seen, mut ended): (_, Option<Slot>, _) = (None, None, None);
+    let mut newest = Instant::now();
     let line = std::io::stderr().is_terminal();
     loop {
+        // Before the slot is looked at: what ends in between has made all its calls.
+        ended = ended.or(target.ended()?);
+        let inode = seen.as_ref().map(|slot| slot.inode);
+        let left = inode.map(apart::processes).unwrap_or_default();
         if place.is_none() {
-            place = recording.find(process)?;
+            place = recording.find(|slot| target.is_in(slot))?;
         }
         let slot = place.map(|place| recording.slot(place)).transpose()?.flatten();
-        if let Some(slot) = &slot
-            && slot.workload.len() != calls
-        {
-            (calls, newest) = (slot.workload.len(), Instant::now());
+        if slot.as_ref().map(|slot| &slot.workload) != seen.as_ref().map(|slot| &slot.workload) {
+            newest = Instant::now();
         }
-        if ended.is_none() {
-            ended = child.try_wait().context("cannot wait for the command")?;
-        }
-        let left = namespace.as_deref().map(apart::processes).unwrap_or_default();
+        let calls = slot.as_ref().map_or(0, |slot| slot.workload.len());
         if line {
             let quiet = newest.elapsed().as_secs();
             let text =
@@ -97,16 +150,23 @@ fn follow(
             write!(std::io::stderr(), "\r{text}\x1b[K").context("cannot print")?;
         }
         let over = duration.is_some_and(|duration| started.elapsed() >= duration);
-        if over || stopped.load(Ordering::Relaxed) || (ended.is_some() && left.is_empty()) {
+        // A container that was seen, and has no process any more.
+        let gone = inode.is_some() && left.is_empty();
+        let command_ended = ended.is_some() && left.is_empty();
+        seen = slot.or(seen);
+        let done = match target {
+            Target::Command(_) => command_ended && seen.is_some() && inode.is_some(),
+            Target::Namespace(_) | Target::Container(_) => gone,
+        };
+        if over || done || stopped.load(Ordering::Relaxed) {
             if line {
                 write!(std::io::stderr(), "\r\x1b[K").context("cannot print")?;
             }
-            let slot = match place {
-                Some(place) => recording.slot(place)?,
-                None => None,
-            };
-            let slot = slot.context("the command made no system call that was seen")?;
+            let slot = seen.context("no system call of it was seen")?;
             return Ok((slot, ended.and_then(|status| status.code())));
+        }
+        if command_ended && place.is_none() && started.elapsed() > PATIENCE {
+            bail!("the command has ended, and no system call of it was seen");
         }
         std::thread::park_timeout(LOOK);
     }

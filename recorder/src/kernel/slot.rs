@@ -14,7 +14,7 @@ const ABIS: usize = 3;
 const NAME: usize = 128;
 
 /// Numbers before the bitmaps.
-const NUMBERS: usize = 7;
+const NUMBERS: usize = 8;
 
 /// Bytes of a slot.
 pub const SLOT: usize = (NUMBERS + 2 * ABIS * WORDS) * 8 + 2 * NAME;
@@ -33,6 +33,8 @@ pub struct Slot {
     pub first: u64,
     /// Calls with a number that has no bit.
     pub overflow: u64,
+    /// The namespace's inode, as in `/proc/PID/ns/mnt`.
+    pub inode: u64,
     /// What the workload called.
     pub workload: Calls,
     /// What the runtime called before the workload began.
@@ -53,7 +55,7 @@ impl Slot {
         let mut numbers =
             numbers.as_chunks::<8>().0.iter().map(|number| u64::from_ne_bytes(*number));
         let mut next = || numbers.next().unwrap_or_default();
-        let [namespace, _state, cgroup, since, newest, first, overflow]: [u64; NUMBERS] =
+        let [namespace, _state, cgroup, since, newest, first, overflow, inode]: [u64; NUMBERS] =
             std::array::from_fn(|_| next());
         let mut calls = || Calls(std::array::from_fn(|_| std::array::from_fn(|_| next())));
         let (workload, setup) = (calls(), calls());
@@ -69,6 +71,7 @@ impl Slot {
             newest,
             first,
             overflow,
+            inode,
             workload,
             setup,
             leaf: text(leaf),
