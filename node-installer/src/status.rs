@@ -13,6 +13,7 @@ use profile::kinds::{
     NodeSecurityProfiles, NodeSecurityProfilesStatus, node::NodeSecurityProfilesSpec,
 };
 use serde_json::{Value, json};
+use tokio::{sync::watch, time::timeout};
 
 use crate::{board::Board, metrics::Metrics};
 
@@ -35,6 +36,7 @@ pub async fn keep(client: Client, node: String, board: Arc<Board>, metrics: Arc<
     let mut failures = 0;
     loop {
         tokio::time::sleep(GATHER).await;
+        settled(&board, &mut changes).await;
         if board.is_complete() {
             let status = board.status();
             match writer.write(&status).await {
@@ -60,6 +62,12 @@ pub async fn keep(client: Client, node: String, board: Arc<Board>, metrics: Arc<
             return;
         }
     }
+}
+
+/// Waits a moment for what is under way: that something is about to be done is news only when it takes long.
+async fn settled(board: &Board, changes: &mut watch::Receiver<()>) {
+    let settled = async { while board.status().pending > 0 && changes.changed().await.is_ok() {} };
+    drop(timeout(PACE, settled).await);
 }
 
 struct Writer {
@@ -143,4 +151,59 @@ fn status_with_list(status: &NodeSecurityProfilesStatus) -> Value {
     let mut whole = json!(status);
     whole["profiles"] = json!(status.profiles);
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use profile::{
+        kinds::{ProfileKind, node::NodeProfileState},
+        mechanism::Mechanism,
+    };
+
+    use super::*;
+    use crate::{
+        key::Key,
+        lane::{Report, Reports},
+        plan::Verdict,
+    };
+
+    fn said(state: NodeProfileState) -> Reports {
+        let key = Key::new(ProfileKind::SeccompProfile, "a").unwrap();
+        let verdict = Verdict { state, generation: None, message: None };
+        [(key, Report { verdict, place: String::new(), took: None })].into()
+    }
+
+    fn board(state: NodeProfileState) -> Board {
+        let board = Board::new(&[Mechanism::Seccomp], Arc::new(Metrics::default()));
+        board.say(Mechanism::Seccomp, said(state), true);
+        board
+    }
+
+    #[tokio::test]
+    async fn what_is_done_within_a_moment_is_waited_for() {
+        let board = board(NodeProfileState::Pending);
+        let (mut changes, start) = (board.changes(), Instant::now());
+        let waited = async {
+            settled(&board, &mut changes).await;
+            board.status().installed
+        };
+        let done = async {
+            tokio::task::yield_now().await;
+            board.say(Mechanism::Seccomp, said(NodeProfileState::Installed), true);
+        };
+        let (installed, ()) = tokio::join!(waited, done);
+        assert_eq!(installed, 1, "it waited for what was pending");
+        assert!(start.elapsed() < PACE, "and no longer");
+    }
+
+    #[tokio::test]
+    async fn what_takes_longer_is_told_as_pending() {
+        let board = board(NodeProfileState::Pending);
+        let start = Instant::now();
+        settled(&board, &mut board.changes()).await;
+        assert!(start.elapsed() >= PACE, "not before");
+        assert_eq!(board.status().pending, 1);
+    }
 }
