@@ -8,6 +8,7 @@ use crate::{agent::program, questions};
 questions![
     a_command_is_recorded,
     a_container_works_under_what_was_recorded_and_cannot_do_more,
+    a_container_is_recorded_by_its_id_from_its_first_call,
     whoever_may_not_record_is_told_what_is_missing,
 ];
 
@@ -47,6 +48,26 @@ async fn a_container_works_under_what_was_recorded_and_cannot_do_more(
             bundle two '"noNewPrivileges": true' "\"seccomp\": $(cat /tmp/p.json)" sh -c 'mkdir /tmp/a'
             runc run -b /srv/two two >/tmp/said 2>&1 && fail it can do more
             grep 'Operation not permitted' /tmp/said || { cat /tmp/said; fail for another reason; }"#,
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
+
+async fn a_container_is_recorded_by_its_id_from_its_first_call(images: &Images) -> Result<()> {
+    guest(images)?
+        .run(
+            r#"cinch record --container work-17 --format raw -o /tmp/p.json 2>/tmp/said &
+            within 30 grep -q recording /tmp/said
+            bundle one '"noNewPrivileges": true' '' sh -c 'mkdir /tmp/a; echo done'
+            runc run -b /srv/one work-17 || fail not started
+            wait $! || { cat /tmp/said; fail it does not end; }
+            cat /tmp/said
+            grep -w mkdir /tmp/p.json || fail not recorded
+            grep -w -e unshare -e mount -e pivot_root /tmp/p.json && fail recorded what the runtime did
+            bundle two '"noNewPrivileges": true' "\"seccomp\": $(cat /tmp/p.json)" \
+                sh -c 'mkdir /tmp/a; echo done'
+            runc run -b /srv/two again | grep done || fail it does not work under it"#,
         )
         .await?
         .success()?;
