@@ -53,18 +53,7 @@ impl Node {
 
     /// Writes a manifest that allows one more call.
     pub(crate) fn write(&self, number: usize, call: &str) {
-        let text = format!(
-            "apiVersion: security-profiles-operator.x-k8s.io/v1
-kind: SeccompProfile
-metadata: {{name: profile-{number:05}}}
-spec:
-  defaultAction: SCMP_ACT_ERRNO
-  architectures: [SCMP_ARCH_X86_64]
-  syscalls:
-  - {{names: [{CALLS}, {call}], action: SCMP_ACT_ALLOW}}
-  - {{names: [personality], action: SCMP_ACT_ALLOW, args: [{{index: 0, value: {number}, op: SCMP_CMP_EQ}}]}}
-"
-        );
+        let text = manifest(number, call);
         let path = self.path("manifests").join(format!("{number:05}.yaml"));
         std::fs::write(path.with_extension("new"), text).unwrap();
         std::fs::rename(path.with_extension("new"), path).unwrap();
@@ -92,4 +81,20 @@ spec:
         };
         entries.map(stamp).collect()
     }
+}
+
+/// A manifest that allows one more call.
+pub(crate) fn manifest(number: usize, call: &str) -> String {
+    format!(
+        "apiVersion: security-profiles-operator.x-k8s.io/v1
+kind: SeccompProfile
+metadata: {{name: profile-{number:05}}}
+spec:
+  defaultAction: SCMP_ACT_ERRNO
+  architectures: [SCMP_ARCH_X86_64]
+  syscalls:
+  - {{names: [{CALLS}, {call}], action: SCMP_ACT_ALLOW}}
+  - {{names: [personality], action: SCMP_ACT_ALLOW, args: [{{index: 0, value: {number}, op: SCMP_CMP_EQ}}]}}
+"
+    )
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::node::{Node, PROGRAM};
 
 /// The longest that a test waits for what should be there much sooner.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running daemon; it is killed when it is dropped.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Daemon {
         let admin = loop {
             let line = lines.next().unwrap_or_else(|| panic!("it ended: {log:?}")).unwrap();
             let event: Value = serde_json::from_str(&line).unwrap_or_default();
-            *log.lock().unwrap() += &format!("{line}\n");
+            log.lock().unwrap().extend([&*line, "\n"]);
             if event["message"] == "listening" {
                 break event["admin"].as_str().unwrap().parse().unwrap();
             }
@@ -52,7 +52,7 @@ impl Daemon {
         let kept = Arc::clone(&log);
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                *kept.lock().unwrap() += &format!("{line}\n");
+                kept.lock().unwrap().extend([&*line, "\n"]);
             }
         });
         Self { child, admin, log }

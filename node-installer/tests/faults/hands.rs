@@ -51,7 +51,7 @@ fn is_put_right(node: &Node, daemon: &Daemon, disturb: impl FnOnce(&Path)) {
 fn a_file_that_was_edited_is_put_right() {
     let (node, daemon) = running();
     is_put_right(&node, &daemon, |file| {
-        fs::write(file, "{\"defaultAction\": \"SCMP_ACT_ALLOW\"}").unwrap()
+        fs::write(file, "{\"defaultAction\": \"SCMP_ACT_ALLOW\"}").unwrap();
     });
     // Of the same length, and with its old time.
     is_put_right(&node, &daemon, |file| {

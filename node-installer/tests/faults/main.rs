@@ -67,12 +67,10 @@ fn main() -> ExitCode {
 
 fn trial(test: Test) -> Trial {
     Trial::ignorable_test(test.name.trim_start_matches("faults::"), move || {
-        match test.needs.iter().find_map(|need| need.missing()) {
-            Some(missing) => Ok(Completion::ignored_with(missing)),
-            None => {
-                (test.run)();
-                Ok(Completion::Completed)
-            }
+        if let Some(missing) = test.needs.iter().find_map(|need| need.missing()) {
+            return Ok(Completion::ignored_with(missing));
         }
+        (test.run)();
+        Ok(Completion::Completed)
     })
 }

@@ -38,6 +38,17 @@ impl InMemory {
     }
 }
 
+impl Memory {
+    fn install(&mut self, name: &str, text: &str) -> Result<Option<String>, Failure> {
+        *self.tries.entry(name.into()).or_default() += 1;
+        let failure = self.fails.get(name).cloned();
+        if failure.is_none() || self.leaves {
+            self.texts.insert(name.into(), text.to_owned());
+        }
+        failure.map_or(Ok(None), Err)
+    }
+}
+
 impl Backend for InMemory {
     fn mechanism(&self) -> Mechanism {
         Mechanism::Seccomp
@@ -51,16 +62,14 @@ impl Backend for InMemory {
         &mut self,
         names: &BTreeSet<Box<str>>,
     ) -> Result<BTreeMap<Box<str>, Found>, Failure> {
-        let memory = self.lock();
-        if let Some(failure) = &memory.blind {
-            return Err(failure.clone());
-        }
-        let found = |name: &Box<str>| {
-            let text = memory.texts.get(name);
+        let blind = self.lock().blind.clone();
+        blind.map_or(Ok(()), Err)?;
+        let found = |name: &str| {
+            let text = self.lock().texts.get(name).cloned();
             let file = text.map_or(File::Absent, |text| File::Content(Digest::of(text.as_bytes())));
-            (name.clone(), Found::new(file, Kernel::NotAsked))
+            (name.into(), Found::new(file, Kernel::NotAsked))
         };
-        Ok(names.iter().map(found).collect())
+        Ok(names.iter().map(|name| found(name)).collect())
     }
 
     fn adoptable(&self, name: &str, text: &str) -> bool {
@@ -68,18 +77,12 @@ impl Backend for InMemory {
     }
 
     fn change(&mut self, change: &Change) -> Changed {
-        let mut memory = self.lock();
         let mut changed = Changed::default();
         for (name, text) in &change.install {
-            *memory.tries.entry(name.clone()).or_default() += 1;
-            let failure = memory.fails.get(name).cloned();
-            if failure.is_none() || memory.leaves {
-                memory.texts.insert(name.clone(), text.clone());
-            }
-            changed.installed.insert(name.clone(), failure.map_or(Ok(None), Err));
+            changed.installed.insert(name.clone(), self.lock().install(name, text));
         }
         for name in &change.remove {
-            memory.texts.remove(name);
+            self.lock().texts.remove(name);
             changed.removed.insert(name.clone(), Ok(()));
         }
         changed

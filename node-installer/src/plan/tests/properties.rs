@@ -91,7 +91,7 @@ proptest! {
 
     #[test]
     fn nothing_is_left_to_do_when_all_went_well(world in any_world()) {
-        let (before, after) = (world.plan(), carried_out(world.clone()).plan());
+        let (before, after) = (world.plan(), carried_out(world).plan());
         prop_assert_eq!(&after.install, &BTreeMap::new());
         prop_assert_eq!(&after.remove, &BTreeMap::new());
         for (name, Install { key, .. }) in &before.install {
