@@ -71,6 +71,16 @@ struct mm_struct {
 	struct file *exe_file;
 } CORE;
 
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long orig_ax;
+} CORE;
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	s32 syscallno;
+} CORE;
+#endif
+
 struct seccomp {
 	int mode;
 } CORE;

@@ -31,6 +31,7 @@ struct slot {
 	u64 inode;    /* of the namespace: another one may have it when this one is gone */
 	u64 workload[ABIS][WORDS];
 	u64 setup[ABIS][WORDS]; /* made by the runtime before the workload's first exec */
+	u64 denied[ABIS][WORDS]; /* refused by a filter before they began */
 	char leaf[NAME];   /* name of the cgroup */
 	char parent[NAME]; /* and of the one above */
 };
@@ -188,19 +189,22 @@ INLINE void lose(void)
 		__sync_fetch_and_add(&lost->namespaces, 1);
 }
 
+INLINE struct mnt_namespace *namespace_of(struct task_struct *task)
+{
+	struct nsproxy *nsproxy = task->nsproxy;
+
+	return nsproxy ? nsproxy->mnt_ns : 0;
+}
+
 SEC("raw_tp/sys_enter")
 int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct task_struct *task = get_current_task_btf();
-	struct nsproxy *nsproxy = task->nsproxy;
-	struct mnt_namespace *ns;
+	struct mnt_namespace *ns = namespace_of(task);
 	struct slot *slot;
 	u64 id, number, bit, *word;
 	u32 place, abi;
 
-	if (!nsproxy)
-		return 0;
-	ns = nsproxy->mnt_ns;
 	if (!ns)
 		return 0;
 	id = namespace_id(ns);
@@ -237,5 +241,58 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	}
 	__sync_fetch_and_or(word, bit);
 	slot->newest = ktime_get_ns();
+	return 0;
+}
+
+INLINE struct slot *find(u64 ns)
+{
+	for (int i = 0; i < PROBES; i++) {
+		struct slot *slot = slot_at(place_of(ns) + i);
+
+		if (!slot || slot->ns == ns)
+			return slot;
+	}
+	return 0;
+}
+
+/* What a filter refuses never gets to sys_enter, which comes after it, and yet leaves through here: a call that failed
+ * as a filter lets calls fail, and that was never seen to begin. */
+SEC("raw_tp/sys_exit")
+int sys_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = get_current_task_btf();
+	const struct pt_regs *regs = (void *)ctx->args[0];
+	long result = (long)ctx->args[1];
+	struct mnt_namespace *ns;
+	struct slot *slot;
+	u64 number = 0, bit;
+	u32 place, abi;
+
+	/* EPERM, EACCES, ENOSYS: others are answers to calls that were under way when this began. */
+	if (result != -1 && result != -13 && result != -38)
+		return 0;
+	if (task->seccomp.mode != 2) /* SECCOMP_MODE_FILTER */
+		return 0;
+	ns = namespace_of(task);
+	if (!ns)
+		return 0;
+	slot = find(namespace_id(ns));
+	if (!slot || slot->state != CONTAINER)
+		return 0;
+#if defined(__TARGET_ARCH_x86)
+	probe_read_kernel(&number, sizeof(regs->orig_ax), __builtin_preserve_access_index(&regs->orig_ax));
+#elif defined(__TARGET_ARCH_arm64)
+	probe_read_kernel(&number, sizeof(regs->syscallno), __builtin_preserve_access_index(&regs->syscallno));
+#else
+	return 0;
+#endif
+	abi = abi_of(task, &number);
+	bit = 1ULL << (number & 63);
+	place = (u32)(number >> 6) & 15;
+	if (number >= WORDS * 64 || place >= WORDS || abi >= ABIS)
+		return 0;
+	if ((slot->workload[abi][place] | slot->setup[abi][place] | slot->denied[abi][place]) & bit)
+		return 0;
+	__sync_fetch_and_or(&slot->denied[abi][place], bit);
 	return 0;
 }

@@ -34,6 +34,13 @@ pub enum KernelError {
     Read(#[source] Box<MapError>),
 }
 
+/// What to look at: each costs every process on the machine a little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Also which calls a filter refuses.
+    pub denials: bool,
+}
+
 /// Programs that run until this is dropped.
 #[derive(Debug)]
 pub struct Recording {
@@ -49,7 +56,7 @@ pub struct Lost {
 
 impl Recording {
     /// Loads the programs and attaches them.
-    pub fn start() -> Result<Self, KernelError> {
+    pub fn start(watch: Watch) -> Result<Self, KernelError> {
         if OBJECT.is_empty() {
             return Err(KernelError::Empty);
         }
@@ -60,15 +67,11 @@ impl Recording {
                 KernelError::Load(Box::new(error))
             }
         })?;
-        let name = "sys_enter";
-        let attach =
-            |source| KernelError::Attach { program: "sys_enter", source: Box::new(source) };
-        let program = loaded.program_mut(name).ok_or(KernelError::Different(name))?;
-        let program: &mut RawTracePoint = program.try_into().map_err(attach)?;
-        program.load().map_err(|error| {
-            if is_refusal(&error) { KernelError::Refused(Box::new(error)) } else { attach(error) }
-        })?;
-        program.attach(name).map_err(attach)?;
+        attach(&mut loaded, "sys_enter")?;
+        if watch.denials {
+            // After the other: what has begun before this one runs was seen to begin.
+            attach(&mut loaded, "sys_exit")?;
+        }
         Ok(Self { loaded })
     }
 
@@ -97,6 +100,17 @@ impl Recording {
         let losses: Array<_, u64> = Array::try_from(map).map_err(read)?;
         Ok(Lost { namespaces: losses.get(&0, 0).map_err(read)? })
     }
+}
+
+fn attach(loaded: &mut Ebpf, name: &'static str) -> Result<(), KernelError> {
+    let attach = |source| KernelError::Attach { program: name, source: Box::new(source) };
+    let program = loaded.program_mut(name).ok_or(KernelError::Different(name))?;
+    let program: &mut RawTracePoint = program.try_into().map_err(attach)?;
+    program.load().map_err(|error| {
+        if is_refusal(&error) { KernelError::Refused(Box::new(error)) } else { attach(error) }
+    })?;
+    program.attach(name).map_err(attach)?;
+    Ok(())
 }
 
 /// Whether the kernel said no for want of a capability.

@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail};
 use profile::render;
 use recorder::{
     apart,
-    kernel::{Recording, Slot},
+    kernel::{Recording, Slot, Watch},
     learned::{self, Learned},
 };
 
@@ -37,7 +37,9 @@ enum Target {
 
 /// Records until the command and its children have ended, the time is over, or somebody stops it.
 pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
-    let recording = Recording::start()?;
+    // What is started here is under no filter.
+    let denials = flags.command.is_empty();
+    let recording = Recording::start(Watch { denials })?;
     let stopped = stop_signal()?;
     let (target, name) = target(flags)?;
     if !matches!(target, Target::Command(_)) {
@@ -63,6 +65,18 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
     said.extend(unnamed.iter().map(|(arch, number)| {
         format!("{arch} {number} has no name here and is not in the profile")
     }));
+    let denied: Vec<_> = slot
+        .denied
+        .by_name(machine)
+        .into_iter()
+        .map(|(_, call)| call.map_or_else(|number| number.to_string(), str::to_owned))
+        .collect();
+    if !denied.is_empty() {
+        said.push(format!(
+            "refused by the filter that it runs under, and not in the profile: {}",
+            denied.join(", ")
+        ));
+    }
     said.push(match (slot.overflow, lost.namespaces) {
         (0, 0) => "nothing lost".to_owned(),
         (overflow, namespaces) => format!(

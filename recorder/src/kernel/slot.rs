@@ -17,7 +17,7 @@ const NAME: usize = 128;
 const NUMBERS: usize = 8;
 
 /// Bytes of a slot.
-pub const SLOT: usize = (NUMBERS + 2 * ABIS * WORDS) * 8 + 2 * NAME;
+pub const SLOT: usize = (NUMBERS + 3 * ABIS * WORDS) * 8 + 2 * NAME;
 
 /// One mount namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Slot {
     pub workload: Calls,
     /// What the runtime called before the workload began.
     pub setup: Calls,
+    /// What a filter refused. A call that it lets through with some arguments and refuses with others is not among them.
+    pub denied: Calls,
     /// The name of the first process's cgroup, and of the one above it.
     pub leaf: String,
     pub parent: String,
@@ -58,7 +60,7 @@ impl Slot {
         let [namespace, _state, cgroup, since, newest, first, overflow, inode]: [u64; NUMBERS] =
             std::array::from_fn(|_| next());
         let mut calls = || Calls(std::array::from_fn(|_| std::array::from_fn(|_| next())));
-        let (workload, setup) = (calls(), calls());
+        let (workload, setup, denied) = (calls(), calls(), calls());
         let text = |bytes: &[u8]| {
             let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
             String::from_utf8_lossy(&bytes[..end]).into_owned()
@@ -74,6 +76,7 @@ impl Slot {
             inode,
             workload,
             setup,
+            denied,
             leaf: text(leaf),
             parent: text(parent),
         })

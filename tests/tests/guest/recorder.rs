@@ -9,6 +9,7 @@ questions![
     a_command_is_recorded,
     a_container_works_under_what_was_recorded_and_cannot_do_more,
     a_container_is_recorded_by_its_id_from_its_first_call,
+    what_a_filter_refuses_is_told,
     whoever_may_not_record_is_told_what_is_missing,
 ];
 
@@ -68,6 +69,28 @@ async fn a_container_is_recorded_by_its_id_from_its_first_call(images: &Images) 
             bundle two '"noNewPrivileges": true' "\"seccomp\": $(cat /tmp/p.json)" \
                 sh -c 'mkdir /tmp/a; echo done'
             runc run -b /srv/two again | grep done || fail it does not work under it"#,
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
+
+async fn what_a_filter_refuses_is_told(images: &Images) -> Result<()> {
+    let filter = r#"{"defaultAction": "SCMP_ACT_ALLOW", "syscalls":
+        [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO"}]}"#;
+    guest(images)?
+        .text("/filter.json", filter)?
+        .run(
+            r#"cinch record --container work-17 -o /tmp/p.yaml 2>/tmp/said &
+            within 30 grep -q recording /tmp/said
+            bundle one '"noNewPrivileges": true' "\"seccomp\": $(cat /filter.json)" \
+                sh -c 'mkdir /tmp/a; rmdir /tmp/no; cat /tmp/no; echo done'
+            runc run -b /srv/one work-17
+            wait $! || fail it does not end
+            cat /tmp/said
+            grep 'refused by the filter .*: mkdir$' /tmp/said || fail not told
+            grep -w mkdir /tmp/p.yaml && fail taken for what it may do
+            true"#,
         )
         .await?
         .success()?;
