@@ -231,6 +231,8 @@ impl Lane {
         self.bases.remove(key);
         self.took.remove(key);
         self.unkept.remove(key);
+        // Whatever did not go well with it: that it goes is something else.
+        self.held.release(&key.name);
         if let Err(error) = self.store.remove(key) {
             let error = daemon::error::chain(&error);
             tracing::warn!(error, "the copy of an object that is gone stays");

@@ -304,7 +304,11 @@ fn kept(situation: &Situation<'_>, name: &str, needed: Option<&Key>) -> Option<S
     match (situation.users)(name) {
         Use::Unknown => Some("stays until it is known which pods use it".to_owned()),
         Use::By(users) => match &users[..] {
-            [] => None,
+            [] => {
+                let entry = situation.ledger.get(name)?;
+                let held = situation.held.get(name).filter(|(held, _)| *held == entry.digest);
+                held.map(|(_, why)| format!("cannot be removed: {why}"))
+            }
             [one] => Some(format!("stays as long as {one} uses it")),
             [one, more @ ..] => {
                 Some(format!("stays as long as {one} and {} more use it", more.len()))

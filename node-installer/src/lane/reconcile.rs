@@ -144,7 +144,7 @@ impl Lane {
         }
         for (name, result) in removed {
             let Some(key) = remove.get(&name) else { continue };
-            if let Some(verdict) = self.removed(&name, key, result) {
+            if let Some(verdict) = self.removed(&name, key, result, now) {
                 verdicts.insert(key.clone(), verdict);
             }
         }
@@ -207,7 +207,13 @@ impl Lane {
     }
 
     /// What to say of a profile that should be gone; nothing when it is.
-    fn removed(&mut self, name: &str, key: &Key, result: Result<(), Failure>) -> Option<Verdict> {
+    fn removed(
+        &mut self,
+        name: &str,
+        key: &Key,
+        result: Result<(), Failure>,
+        now: Instant,
+    ) -> Option<Verdict> {
         let mechanism = self.mechanism();
         match result {
             Ok(()) => {
@@ -220,7 +226,13 @@ impl Lane {
             Err(failure) => {
                 self.metrics.failed(mechanism, failure.refused);
                 tracing::error!(profile = %key, error = failure.message, "not removed");
-                let generation = self.ledger.entries.get(name).and_then(|entry| entry.generation);
+                let entry = self.ledger.entries.get(name);
+                let generation = entry.and_then(|entry| entry.generation);
+                if let Some(entry) = entry {
+                    // What it stands in the way of may be gone soon.
+                    let failure = Failure::passing(failure.message.clone());
+                    self.held.fail(name, entry.digest, &failure, now);
+                }
                 let message = format!("cannot be removed: {}", failure.message);
                 let state = NodeProfileState::Terminating;
                 Some(Verdict { state, generation, message: Some(message) })

@@ -170,3 +170,22 @@ fn a_profile_in_use_stays_and_goes_with_its_last_pod() {
     assert_eq!(node.reconcile(), Reports::new());
     assert_eq!((node.text("a"), node.ledger().len()), (None, 0));
 }
+
+#[test]
+fn what_cannot_be_removed_is_tried_again_after_growing_waits() {
+    let mut node = Node::new();
+    node.all(&[allowing("a", 1, "read")]);
+    node.memory.lock().stuck = Some(Failure::refused("something inherits it"));
+    let expected = (Terminating, "cannot be removed: something inherits it".to_owned());
+    assert_eq!(said(&node.all(&[]), "a"), expected);
+    assert_eq!(said(&node.reconcile(), "a"), expected);
+    assert_eq!(node.tries("a"), 2, "installed once, and removed once");
+    node.later(1);
+    node.later(1);
+    assert_eq!(node.tries("a"), 3, "the second wait is longer");
+    // It is asked for again, and is there still.
+    assert_eq!(said(&node.all(&[allowing("a", 1, "read")]), "a").0, Installed);
+    node.memory.lock().stuck = None;
+    node.all(&[]);
+    assert_eq!((node.text("a"), node.lane.next_try()), (None, None));
+}

@@ -20,6 +20,8 @@ pub(super) struct Memory {
     pub(super) texts: BTreeMap<Box<str>, String>,
     /// Why a profile cannot be installed.
     pub(super) fails: BTreeMap<Box<str>, Failure>,
+    /// Why nothing can be removed.
+    pub(super) stuck: Option<Failure>,
     /// What fails leaves its text behind all the same.
     pub(super) leaves: bool,
     pub(super) unavailable: Option<String>,
@@ -46,6 +48,13 @@ impl Memory {
             self.texts.insert(name.into(), text.to_owned());
         }
         failure.map_or(Ok(None), Err)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Failure> {
+        *self.tries.entry(name.into()).or_default() += 1;
+        self.stuck.clone().map_or(Ok(()), Err)?;
+        self.texts.remove(name);
+        Ok(())
     }
 }
 
@@ -82,8 +91,7 @@ impl Backend for InMemory {
             changed.installed.insert(name.clone(), self.lock().install(name, text));
         }
         for name in &change.remove {
-            self.lock().texts.remove(name);
-            changed.removed.insert(name.clone(), Ok(()));
+            changed.removed.insert(name.clone(), self.lock().remove(name));
         }
         changed
     }
