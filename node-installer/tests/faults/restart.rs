@@ -39,14 +39,17 @@ fn a_daemon_writes_nothing_either() {
     let before = stamps(&node.root());
     let trace = node.beside("trace");
     let mut strace = Command::new("strace");
-    strace.args(["-f", "-y", "-qq", "-e", "trace=%desc,%file,fsync,syncfs", "-o"]).arg(&trace);
+    // As a process beside the daemon, which would outlive it otherwise.
+    strace.args(["-D", "-f", "-y", "-e", "trace=%desc,%file,fsync,syncfs", "-o"]).arg(&trace);
     strace.arg(crate::node::PROGRAM);
     let daemon = Daemon::start_as(strace, &node);
     daemon.wait_until_ready();
     eventually("all there", || daemon.get("/readyz").contains("50 installed"));
     drop(daemon);
     assert_eq!(stamps(&node.root()), before);
-    let trace = fs::read_to_string(trace).unwrap();
+    let read = || fs::read_to_string(&trace).unwrap();
+    eventually("traced to the end", || read().contains("+++ killed by SIGKILL +++"));
+    let trace = read();
     let written = crate::killed::changing(&trace, &node);
     assert!(written.is_empty(), "{written:?}");
 }
