@@ -142,6 +142,10 @@ pub fn program() -> Result<PathBuf> {
     let folder =
         test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
     let path = folder.join("cinch-node-installer");
-    ensure!(path.is_file(), "no {}: cargo build -p node-installer makes it", path.display());
+    ensure!(
+        path.is_file(),
+        "no {}: cargo build -p node-installer makes it, with --release for figures",
+        path.display()
+    );
     Ok(path)
 }

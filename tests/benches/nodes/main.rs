@@ -8,7 +8,7 @@
 use std::{env, io::Write as _};
 
 use anyhow::{Result, anyhow};
-use tests::{cluster::Cluster, programs::Programs};
+use tests::{cluster::Cluster, installer, programs::Programs};
 
 mod fleet;
 mod one;
@@ -42,14 +42,12 @@ async fn main() -> Result<()> {
         .install_default()
         .map_err(|_other| anyhow!("somebody has chosen how to encrypt"))?;
     let effort = if env::var_os("BENCH").is_some_and(|v| v == "short") { SHORT } else { FULL };
-    let programs = match Programs::find() {
-        Ok(programs) => programs,
-        Err(missing) => {
-            writeln!(std::io::stdout(), "nodes: skipped: {missing}")?;
-            return Ok(());
-        }
-    };
     let mut out = std::io::stdout().lock();
+    let programs = match (Programs::find(), installer::program()) {
+        (Ok(programs), Ok(_)) => programs,
+        (Err(missing), _) => return Ok(writeln!(out, "nodes: skipped: {missing}")?),
+        (_, Err(missing)) => return Ok(writeln!(out, "nodes: skipped: {missing}")?),
+    };
     let cluster = Cluster::start(&programs).await?;
     let latency = one::latency(&cluster, effort.singles).await?;
     write!(out, "{}", report::Latency(latency))?;
