@@ -80,6 +80,9 @@ const POWERS: &[&str] = &[
     "CAP_SYSLOG",
 ];
 
+/// No file of a container may become larger.
+const FILE_MAX: u64 = 256 << 20;
+
 impl Runtime {
     fn name(self) -> &'static str {
         match self {
@@ -142,6 +145,11 @@ impl Bundle {
         self.config["process"]["capabilities"] =
             json!({ "bounding": names, "effective": names, "permitted": names });
         self
+    }
+
+    /// Its name, which is also that of its control group.
+    pub fn id(&self) -> &str {
+        &self.id
     }
 
     /// The folder that is `/work` in the container.
@@ -225,7 +233,9 @@ impl Container {
 
     /// Runs a program of the container's files in the container's network, but under no filter.
     pub fn client(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new("nsenter");
+        // A program that is refused a call may leave its client waiting.
+        let mut command = Command::new("timeout");
+        command.args(["--kill-after=1", CLIENT, "nsenter"]);
         command.arg(format!("--net=/proc/{}/ns/net", self.daemon.pid()));
         command.arg("chroot").arg(self.bundle.files.root()).args(arguments);
         command.env("PATH", PATH).stdin(Stdio::null());
@@ -253,6 +263,10 @@ impl Drop for Container {
     }
 }
 
+/// How many seconds a client may take.
+const CLIENT: &str = "20";
+/// Of one file: a program that is refused a call again and again may fill a disk with complaints.
+const LARGEST_FILE: u64 = 256 << 20;
 const PATH: &str = "/usr/lib/postgresql/15/bin:/usr/sbin:/usr/bin";
 
 fn config(root: &Path, work: &Path, filter: Option<Value>) -> Value {
@@ -265,6 +279,9 @@ fn config(root: &Path, work: &Path, filter: Option<Value>) -> Value {
             "cwd": "/",
             "user": { "uid": 0, "gid": 0 },
             "env": [format!("PATH={PATH}"), "HOME=/tmp", "LANG=C.UTF-8"],
+            "rlimits": [{ "type": "RLIMIT_FSIZE", "soft": LARGEST_FILE, "hard": LARGEST_FILE }],
+            // A program that cannot work under its filter may complain without end.
+            "rlimits": [{ "type": "RLIMIT_FSIZE", "soft": FILE_MAX, "hard": FILE_MAX }],
         },
         "mounts": [
             { "destination": "/proc", "type": "proc", "source": "proc" },

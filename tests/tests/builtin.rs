@@ -20,7 +20,9 @@ use tokio::{
     time::timeout,
 };
 
-use crate::node::Node;
+use serde_json::Value;
+
+use crate::{node::Node, recorded::Recorders};
 
 #[path = "builtin/bases.rs"]
 mod bases;
@@ -38,6 +40,8 @@ mod elf;
 mod languages;
 #[path = "builtin/node.rs"]
 mod node;
+#[path = "builtin/recorded.rs"]
+mod recorded;
 #[path = "builtin/table.rs"]
 mod table;
 #[path = "builtin/web_server.rs"]
@@ -74,12 +78,31 @@ struct Ground<'a> {
     files: &'a Files,
     node: &'a Node,
     way: Way,
+    filter: Filter<'a>,
+}
+
+/// Where the filter of a container comes from.
+enum Filter<'a> {
+    /// The node has it.
+    Node,
+    /// There is none: the container is recorded.
+    Recording(&'a Recorders),
+    /// It was recorded.
+    Recorded(&'a Value),
 }
 
 impl Ground<'_> {
-    /// A container under a profile as the node has it.
+    /// A container under a profile as the node has it, or else recorded or under what was recorded.
     fn under(&self, profile: &str) -> Result<Bundle> {
-        let bundle = Bundle::new(self.files, self.way.runtime, Some(self.node.filter(profile)?))?;
+        let filter = match self.filter {
+            Filter::Node => Some(self.node.filter(profile)?),
+            Filter::Recording(_) => None,
+            Filter::Recorded(filter) => Some(filter.clone()),
+        };
+        let bundle = Bundle::new(self.files, self.way.runtime, filter)?;
+        if let Filter::Recording(recorders) = self.filter {
+            recorders.begin(bundle.id())?;
+        }
         Ok(bundle.no_new_privileges(self.way.no_new_privileges))
     }
 }
@@ -147,6 +170,7 @@ fn main() -> ExitCode {
             })),
         }
     }
+    trials.extend(recorded::trials(&lazy, runtime.handle()));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -160,7 +184,7 @@ fn in_a_container(
         Ok(files) => files,
         Err(missing) => return Ok(Completion::ignored_with(missing)),
     };
-    let ground = Ground { files: &files, node: node(lazy)?, way };
+    let ground = Ground { files: &files, node: node(lazy)?, way, filter: Filter::Node };
     let answer = handle.block_on(async { timeout(LIMIT, ask(&ground)).await? });
     answer.map(|()| Completion::Completed).map_err(|error| failed(&error))
 }

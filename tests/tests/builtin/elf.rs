@@ -31,6 +31,21 @@ pub(crate) fn end_with(code: u8) -> Vec<u8> {
     vec![0xbf, code, 0, 0, 0, 0xb8, 231, 0, 0, 0, 0x0f, 0x05]
 }
 
+/// Makes a call without arguments that mean anything, and ends with the error as its code.
+pub(crate) fn end_with_error_of(number: u32) -> Vec<u8> {
+    if cfg!(target_arch = "aarch64") {
+        // mov x8, #number; svc #0; neg w0, w0; mov x8, #94; svc #0
+        let number = 0xd280_0008 | number << 5;
+        let code = [number, 0xd400_0001, 0x4b00_03e0, 0xd280_0bc8, 0xd400_0001];
+        return code.map(u32::to_le_bytes).concat();
+    }
+    // mov eax, number; syscall; neg eax; mov edi, eax; mov eax, 231; syscall
+    let mut code = vec![0xb8];
+    code.extend(number.to_le_bytes());
+    code.extend([0x0f, 0x05, 0xf7, 0xd8, 0x89, 0xc7, 0xb8, 231, 0, 0, 0, 0x0f, 0x05]);
+    code
+}
+
 /// Asks for its process id by the 32-bit entry of the same processor: mov eax, 20; int 0x80.
 pub(crate) const IA32: &[u8] = &[0xb8, 20, 0, 0, 0, 0xcd, 0x80];
 

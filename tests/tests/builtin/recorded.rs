@@ -1,0 +1,138 @@
+//! Do real programs work under exactly what was recorded of them, and can they do nothing else?
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    path::PathBuf,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use libtest_mimic::{Completion, Failed, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::{
+    bundle::{Bundle, files::Files},
+    until::until,
+};
+use tokio::{runtime::Handle, time::timeout};
+
+use crate::{
+    Ask, Filter, Ground, LIMIT, Lazy, Question, WAYS, cache, database, elf, failed, languages,
+    node, web_server,
+};
+
+/// After its container has ended, how long a recorder may take to write.
+const WRITE: Duration = Duration::from_secs(30);
+
+/// The recorders of a question's containers.
+pub(crate) struct Recorders {
+    program: PathBuf,
+    folder: TempDir,
+    /// With what they have yet to say.
+    running: Mutex<Vec<(Child, BufReader<ChildStderr>)>>,
+}
+
+impl Recorders {
+    fn new() -> Result<Self> {
+        let test = std::env::current_exe()?;
+        let folder = test.ancestors().nth(2).context("a test lives in target/debug/deps")?;
+        let program = folder.join("cinch");
+        ensure!(program.is_file(), "no {}: cargo build -p recorder makes it", program.display());
+        Ok(Self { program, folder: tempfile::tempdir()?, running: Mutex::default() })
+    }
+
+    /// Records a container that does not run yet.
+    pub(crate) fn begin(&self, container: &str) -> Result<()> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = Command::new(&self.program)
+            .args(["record", "--container", container, "--format", "raw", "-o"])
+            .arg(self.folder.path().join(format!("{}.json", running.len())))
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut said = String::new();
+        let error = child.stderr.take().context("standard error is a pipe")?;
+        let mut error = BufReader::new(error);
+        error.read_line(&mut said)?;
+        running.push((child, error));
+        ensure!(said.starts_with("recording"), "it does not record: {said}");
+        Ok(())
+    }
+
+    /// What was recorded of the only container.
+    async fn filter(&self) -> Result<Value> {
+        let mut running =
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let [(child, error)] = &mut running[..] else { bail!("{} containers", running.len()) };
+        let status = until("the recorder has ended", WRITE, async || Ok(child.try_wait()?)).await;
+        if status.is_err() {
+            child.kill()?;
+            child.wait()?;
+        }
+        let mut said = String::new();
+        error.read_to_string(&mut said)?;
+        ensure!(status?.success() && said.contains("nothing lost"), "the recorder: {said}");
+        Ok(serde_json::from_slice(&std::fs::read(self.folder.path().join("0.json"))?)?)
+    }
+}
+
+impl Drop for Recorders {
+    fn drop(&mut self) {
+        for (child, _) in self.running.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            // It has ended when it cannot be killed.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// The questions of other modules, asked of a recorded container and then under what was recorded.
+pub(crate) fn trials(lazy: &Arc<Lazy>, handle: &Handle) -> Vec<Trial> {
+    let of_python = languages::QUESTIONS.iter().filter(|question| question.name.contains("python"));
+    let questions = [web_server::QUESTIONS, cache::QUESTIONS, database::QUESTIONS];
+    let questions = questions.into_iter().flatten().chain(of_python);
+    questions.filter_map(|question| trial(*question, lazy, handle)).collect()
+}
+
+fn trial(question: Question, lazy: &Arc<Lazy>, handle: &Handle) -> Option<Trial> {
+    let Ask::Container(ask) = question.ask else { return None };
+    let name = question.name.rsplit("::").next()?;
+    let (lazy, handle) = (Arc::clone(lazy), handle.clone());
+    Some(Trial::ignorable_test(format!("recorded::{name}"), move || {
+        let files = match Files::find() {
+            Ok(files) => files,
+            Err(missing) => return Ok(Completion::ignored_with(missing)),
+        };
+        let node = node(&lazy)?;
+        let all = async {
+            let recorders = Recorders::new()?;
+            let ground = |filter| Ground { files: &files, node, way: WAYS[0], filter };
+            ask(&ground(Filter::Recording(&recorders))).await.context("while it was recorded")?;
+            let filter = recorders.filter().await?;
+            let under = ground(Filter::Recorded(&filter));
+            ask(&under).await.with_context(|| format!("under what was recorded: {filter}"))?;
+            refuses(&under).await
+        };
+        let answer: Result<()> = handle.block_on(async { timeout(LIMIT, all).await? });
+        answer.map(|()| Completion::Completed).map_err(|error| -> Failed { failed(&error) })
+    }))
+}
+
+/// Calls that none of the programs makes are refused to a program that has every capability, and needs nothing itself.
+async fn refuses(ground: &Ground<'_>) -> Result<()> {
+    for number in [libc::SYS_mount, libc::SYS_ptrace, libc::SYS_keyctl, libc::SYS_bpf] {
+        let program = elf::program(&elf::end_with_error_of(number.try_into()?));
+        let free = Bundle::new(ground.files, ground.way.runtime, None)?;
+        for (bundle, refused) in [(free, false), (ground.under("")?, true)] {
+            let mut container =
+                bundle.powers().program("program", &program)?.start(&["/work/program"])?;
+            let code = container.ended(WRITE).await?.code();
+            ensure!(
+                (code == Some(libc::EPERM)) == refused,
+                "call {number} is answered with {code:?}"
+            );
+        }
+    }
+    Ok(())
+}
