@@ -3,7 +3,7 @@
 //!
 //! One daemon is the real program, as `cargo build --release` makes it. Many nodes are its lanes, watches and status in
 //! this process, each with a folder, a Node and a token of its own, against the real API server.
-//! `BENCH=short` takes a minute instead of some minutes.
+//! `BENCH=short` takes a minute instead of some minutes; of `latency`, `bulk` and `fleet` those that are named are measured.
 
 use std::{env, io::Write as _};
 
@@ -48,15 +48,18 @@ async fn main() -> Result<()> {
         (Err(missing), _) => return Ok(writeln!(out, "nodes: skipped: {missing}")?),
         (_, Err(missing)) => return Ok(writeln!(out, "nodes: skipped: {missing}")?),
     };
-    let cluster = Cluster::start(&programs).await?;
-    let latency = one::latency(&cluster, effort.singles).await?;
-    write!(out, "{}", report::Latency(latency))?;
-    drop(cluster);
-    for &count in effort.bulks {
+    let named: Vec<String> = env::args().skip(1).filter(|name| !name.starts_with('-')).collect();
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|wanted| wanted == name);
+    if wanted("latency") {
+        let cluster = Cluster::start(&programs).await?;
+        let latency = one::latency(&cluster, effort.singles).await?;
+        write!(out, "{}", report::Latency(latency))?;
+    }
+    for &count in effort.bulks.iter().filter(|_| wanted("bulk")) {
         let cluster = Cluster::start(&programs).await?;
         write!(out, "{}", one::bulk(&cluster, count).await?)?;
     }
-    for &standing in effort.standing {
+    for &standing in effort.standing.iter().filter(|_| wanted("fleet")) {
         let cluster = Cluster::start(&programs).await?;
         let figures = fleet::measure(&cluster, effort.nodes, standing, effort.batch).await?;
         write!(out, "{figures}")?;
