@@ -129,7 +129,7 @@ pub(crate) async fn measure(
     watched = Watched::start(cluster, "nodesecurityprofiles").await?;
     let sources = Watched::start(cluster, "seccompprofiles").await?;
     let mut costs = Vec::new();
-    for changed in [1, batch] {
+    for changed in [1, batch.min(standing)] {
         let (said, told, from) = (watched.sent(), sources.sent(), cluster.audit().end()?);
         let start = Instant::now();
         for (number, generation) in generations.iter_mut().enumerate().take(changed) {
