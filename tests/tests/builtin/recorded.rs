@@ -30,8 +30,15 @@ const WRITE: Duration = Duration::from_secs(30);
 pub(crate) struct Recorders {
     program: PathBuf,
     folder: TempDir,
-    /// With what they have yet to say.
-    running: Mutex<Vec<(Child, BufReader<ChildStderr>)>>,
+    running: Mutex<Vec<Running>>,
+}
+
+struct Running {
+    child: Child,
+    /// What it has yet to say.
+    error: BufReader<ChildStderr>,
+    /// Where it writes the filter.
+    file: PathBuf,
 }
 
 impl Recorders {
@@ -45,26 +52,31 @@ impl Recorders {
 
     /// Records a container that does not run yet.
     pub(crate) fn begin(&self, container: &str) -> Result<()> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new(&self.program)
             .args(["record", "--container", container, "--format", "raw", "-o"])
-            .arg(self.folder.path().join(format!("{}.json", running.len())))
+            .arg(self.file(container))
             .stderr(Stdio::piped())
             .spawn()?;
         let mut said = String::new();
-        let error = child.stderr.take().context("standard error is a pipe")?;
-        let mut error = BufReader::new(error);
+        let mut error = BufReader::new(child.stderr.take().context("standard error is a pipe")?);
         error.read_line(&mut said)?;
-        running.push((child, error));
+        let running = Running { child, error, file: self.file(container) };
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).push(running);
         ensure!(said.starts_with("recording"), "it does not record: {said}");
         Ok(())
+    }
+
+    fn file(&self, container: &str) -> PathBuf {
+        self.folder.path().join(container)
     }
 
     /// What was recorded of the only container.
     async fn filter(&self) -> Result<Value> {
         let mut running =
             std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        let [(child, error)] = &mut running[..] else { bail!("{} containers", running.len()) };
+        let [Running { child, error, file }] = &mut running[..] else {
+            bail!("{} containers", running.len())
+        };
         let status = until("the recorder has ended", WRITE, async || Ok(child.try_wait()?)).await;
         if status.is_err() {
             child.kill()?;
@@ -73,13 +85,14 @@ impl Recorders {
         let mut said = String::new();
         error.read_to_string(&mut said)?;
         ensure!(status?.success() && said.contains("nothing lost"), "the recorder: {said}");
-        Ok(serde_json::from_slice(&std::fs::read(self.folder.path().join("0.json"))?)?)
+        Ok(serde_json::from_slice(&std::fs::read(file)?)?)
     }
 }
 
 impl Drop for Recorders {
     fn drop(&mut self) {
-        for (child, _) in self.running.get_mut().unwrap_or_else(PoisonError::into_inner) {
+        for Running { child, .. } in self.running.get_mut().unwrap_or_else(PoisonError::into_inner)
+        {
             // It has ended when it cannot be killed.
             drop(child.kill());
             drop(child.wait());

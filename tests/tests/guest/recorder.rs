@@ -20,12 +20,12 @@ fn guest(images: &Images) -> Result<Guest> {
 async fn a_command_is_recorded(images: &Images) -> Result<()> {
     guest(images)?
         .run(
-            r#"cinch record --base none -o /tmp/p.yaml -- sh -c 'mkdir /tmp/a; exit 3' 2>/tmp/said
+            r"cinch record --base none -o /tmp/p.yaml -- sh -c 'mkdir /tmp/a; exit 3' 2>/tmp/said
             [ $? = 3 ] || { cat /tmp/said; fail another code; }
             grep 'nothing lost' /tmp/said || fail lost
             grep -w mkdir /tmp/p.yaml || fail not recorded
             grep -w unshare /tmp/p.yaml && fail recorded what nobody called
-            true"#,
+            true",
         )
         .await?
         .success()?;
