@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::{Debug, Display},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use notify::{RecursiveMode, Watcher as _};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-pub use document::{Header, Problem, checked, parse, typed};
+pub use document::{Header, Problem, checked, drop_nulls, parse, typed};
 
 use crate::{contact::Health, error::chain};
 
@@ -26,6 +27,9 @@ const RECHECK: Duration = Duration::from_secs(30);
 
 /// Editors write a file in several steps.
 const SETTLE: Duration = Duration::from_millis(50);
+
+/// A file that changed less long ago than this is read again.
+const RACY_SECONDS: i64 = 2;
 
 /// A file is not read when it is larger than any set of manifests would be.
 const FILE_MAX: u64 = 64 << 20;
@@ -46,9 +50,26 @@ pub trait Manifest: Clone {
 #[derive(Debug)]
 pub struct Manifests<T> {
     path: PathBuf,
-    /// What each file was last known to hold, each document with its place in the file, from 1.
-    good: BTreeMap<PathBuf, Vec<(usize, T)>>,
+    /// What each file was last known to hold.
+    good: BTreeMap<PathBuf, Known<T>>,
     health: Arc<FolderHealth>,
+}
+
+/// What a file was last known to hold.
+#[derive(Clone, Debug)]
+struct Known<T> {
+    /// None when the file has to be read again.
+    stamp: Option<Stamp>,
+    /// Each document with its place in the file, from 1.
+    documents: Vec<(usize, T)>,
+}
+
+/// Changes whenever a file's content does, but for changes within one tick of the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
 }
 
 /// Since when the folder has had a fault.
@@ -66,20 +87,31 @@ impl<T: Manifest> Manifests<T> {
         let mut problems = Vec::new();
         let mut files = BTreeMap::new();
         for path in list(&self.path, &mut problems) {
+            let known = self.good.remove(&path);
+            let stamp = Stamp::of(&path);
             let before = problems.len();
-            let documents = document::read_file(&path, FILE_MAX, &mut problems);
-            let documents = match self.good.remove(&path) {
-                Some(good) if problems.len() > before => good,
-                _ => documents,
+            let unchanged = |known: &Known<T>| stamp.is_some() && known.stamp == stamp;
+            let known = match known {
+                Some(known) if unchanged(&known) => {
+                    files.insert(path, known);
+                    continue;
+                }
+                known => known,
             };
-            files.insert(path, documents);
+            let documents = document::read_file(&path, FILE_MAX, &mut problems);
+            let file = match known {
+                Some(good) if problems.len() > before => Known { stamp: None, ..good },
+                _ if problems.len() > before => Known { stamp: None, documents },
+                _ => Known { stamp, documents },
+            };
+            files.insert(path, file);
         }
         if !problems.is_empty() && files.is_empty() {
             // The folder itself cannot be read.
             files = std::mem::take(&mut self.good);
         }
         let (mut keys, mut objects) = (BTreeSet::new(), Vec::new());
-        for (path, documents) in &files {
+        for (path, Known { documents, .. }) in &files {
             for (number, object) in documents {
                 let key = object.key();
                 if keys.contains(&key) {
@@ -139,6 +171,17 @@ impl<T: Manifest> Manifests<T> {
     }
 }
 
+impl Stamp {
+    /// Of a file; none when it has changed so lately that it may change again without the stamp showing it.
+    fn of(path: &Path) -> Option<Self> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?.as_secs();
+        let meta = std::fs::metadata(path).ok()?;
+        let old = meta.ctime() + RACY_SECONDS <= i64::try_from(now).ok()?;
+        let changed = (meta.ctime(), meta.ctime_nsec());
+        old.then(|| Self { inode: meta.ino(), size: meta.size(), changed })
+    }
+}
+
 /// The files with manifests, in the order of their names; those whose names begin with a dot are not looked at.
 fn list(folder: &Path, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(folder) {
@@ -178,3 +221,6 @@ impl Health for FolderHealth {
         vec![("folder", if since == 0 { 0 } else { now.saturating_sub(since).max(1) })]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -134,7 +134,7 @@ pub fn checked<T: DeserializeOwned + Validate>(mut value: Value) -> Result<T, St
 }
 
 /// A field that is null is one that is not there, as it is for the API server.
-fn drop_nulls(value: &mut Value) {
+pub fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, field| !field.is_null());

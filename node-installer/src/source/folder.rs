@@ -5,7 +5,7 @@ use std::{
     fmt,
 };
 
-use daemon::manifests::{Header, Manifest, Manifests, typed};
+use daemon::manifests::{Header, Manifest, Manifests, drop_nulls, typed};
 use profile::kinds::ProfileKind;
 use serde_json::Value;
 
@@ -49,7 +49,8 @@ impl Manifest for Document {
         }
     }
 
-    fn read(value: Value) -> Result<Option<Self>, String> {
+    fn read(mut value: Value) -> Result<Option<Self>, String> {
+        drop_nulls(&mut value);
         let Some(header) = Header::of(&value)? else { return Ok(None) };
         if header.kind != "Pod" || !header.group.is_empty() {
             return Ok(Object::read(value)?.map(|object| Self::Profile(Box::new(object))));
