@@ -17,8 +17,8 @@ test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machi
 	@tests/prepare rust guest
 	@tests/all guest
 
-bench: ## Measure, beside a server that only echoes
-	@tests/prepare rust
+bench: ## Measure, beside floors and peers
+	@tests/prepare rust cluster
 	cargo build --release --package webhook --package node-installer
 	cargo bench --workspace --bench '*'
 

@@ -29,7 +29,7 @@ use tokio::{
 use crate::args::{Node, Objects, Run};
 
 /// So many messages wait for a lane: it bounds what is held in memory.
-const WAITING: usize = 256;
+const WAITING: usize = 64;
 
 /// The backends of a node.
 pub(crate) fn backends(node: &Node) -> Vec<Box<dyn Backend>> {

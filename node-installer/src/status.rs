@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Writes for ever.
 pub async fn keep(client: Client, node: String, board: Arc<Board>, metrics: Arc<Metrics>) {
-    let mut writer = Writer { client, node, written: None, added: false, metrics };
+    let mut writer = Writer { client, node, written: None, metrics };
     let mut changes = board.changes();
     let mut failures = 0;
     loop {
@@ -75,8 +75,6 @@ struct Writer {
     node: String,
     /// What the object is known to say.
     written: Option<NodeSecurityProfilesStatus>,
-    /// Somebody else has added to the list of profiles, which an apply leaves as it is.
-    added: bool,
     metrics: Arc<Metrics>,
 }
 
@@ -94,25 +92,16 @@ impl Writer {
         if self.written.as_ref() == Some(status) {
             return Ok(false);
         }
-        let manager = PatchParams::apply(MANAGER);
-        let there = if self.added {
-            // The list is written out also when it is empty: otherwise it would stay.
-            let whole = json!({ "status": status_with_list(status) });
-            api.patch_status(&self.node, &manager, &Patch::Merge(&whole)).await?
-        } else {
-            let patch = json!({
-                "apiVersion": NodeSecurityProfiles::api_version(&()),
-                "kind": NodeSecurityProfiles::kind(&()),
-                "metadata": { "name": self.node },
-                "status": status,
-            });
-            api.patch_status(&self.node, &manager.force(), &Patch::Apply(&patch)).await?
-        };
+        let patch = json!({
+            "apiVersion": NodeSecurityProfiles::api_version(&()),
+            "kind": NodeSecurityProfiles::kind(&()),
+            "metadata": { "name": self.node },
+            "status": with_list(status),
+        });
+        let manager = PatchParams::apply(MANAGER).force();
+        api.patch_status(&self.node, &manager, &Patch::Apply(&patch)).await?;
         self.metrics.status_writes.inc();
-        let said = there.status.unwrap_or_default();
-        // After the whole was replaced nobody has added anything: what still differs is a matter of the schema.
-        self.added = !self.added && said != *status;
-        self.written = Some(if self.added { said } else { status.clone() });
+        self.written = Some(status.clone());
         Ok(true)
     }
 
@@ -147,7 +136,8 @@ impl Writer {
     }
 }
 
-fn status_with_list(status: &NodeSecurityProfilesStatus) -> Value {
+/// The status with its list also where that is empty: otherwise one that somebody else has written would stay.
+fn with_list(status: &NodeSecurityProfilesStatus) -> Value {
     let mut whole = json!(status);
     whole["profiles"] = json!(status.profiles);
     whole

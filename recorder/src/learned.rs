@@ -28,17 +28,20 @@ pub fn seccomp(name: &str, calls: &Calls, machine: Arch, base: Base) -> Learned 
             Err(number) => drop(unnamed.insert((arch, number))),
         }
     }
-    let needed = base.calls().iter().copied().filter(|name| !called.contains(name));
-    let rule = |names: Vec<String>| Syscall {
-        names,
+    // Nothing runs without it, be it started by a runtime or by a shell.
+    called.insert("execve");
+    let own = Syscall {
+        names: called.iter().map(|name| (*name).to_owned()).collect(),
         action: Action::Allow,
         errno_ret: None,
         args: Vec::new(),
     };
-    let rules = [
-        called.iter().map(|name| (*name).to_owned()).collect(),
-        needed.map(str::to_owned).collect::<Vec<_>>(),
-    ];
+    // What the workload calls with any arguments needs no rule for some.
+    let needed = base.rules().into_iter().map(|mut rule| {
+        rule.names.retain(|name| !called.contains(&**name));
+        rule
+    });
+    let rules = std::iter::once(own).chain(needed).filter(|rule| !rule.names.is_empty());
     let spec = SeccompProfileSpec {
         state: ProfileState::Enabled,
         disabled: None,
@@ -48,13 +51,13 @@ pub fn seccomp(name: &str, calls: &Calls, machine: Arch, base: Base) -> Learned 
         flags: Vec::new(),
         listener_path: None,
         listener_metadata: None,
-        syscalls: rules.into_iter().filter(|names| !names.is_empty()).map(rule).collect(),
+        syscalls: rules.collect(),
     };
     let mut profile = SeccompProfile::new(name, spec);
     let description = match base {
         Base::None => format!("{} system calls, recorded", called.len()),
         base => format!(
-            "{} system calls, recorded; the second rule is what {} needs to start a container",
+            "{} system calls, recorded; the rules after the first are what {} needs to start a container",
             called.len(),
             base.as_str()
         ),
@@ -98,8 +101,9 @@ mod tests {
     fn what_the_runtime_needs_is_a_rule_of_its_own() {
         let learned = seccomp("x", &Calls::default(), Arch::X86_64, Base::Crun);
         let rules = &learned.profile.spec.syscalls;
-        assert_eq!(rules.len(), 1, "nothing was called");
-        assert_eq!(rules[0].names, Base::Crun.calls());
+        assert_eq!(rules[0].names, ["execve"], "nothing was called");
+        assert!(rules[1].names.contains(&"capset".to_owned()));
+        assert!(!rules[1].names.contains(&"execve".to_owned()), "once is enough");
         assert_eq!(learned.profile.spec.default_action, Action::Errno);
         assert_eq!(learned.profile.spec.architectures, [Arch::X86_64]);
     }

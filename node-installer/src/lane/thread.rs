@@ -20,7 +20,7 @@ use crate::{key::Key, object::Object, users::Users};
 const GATHER: Duration = Duration::from_millis(10);
 
 /// So many objects are taken in before what they ask for is done: it bounds what is held in memory.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 128;
 
 /// How often the kernel is asked what it has.
 const POLL: Duration = Duration::from_secs(2);

@@ -57,7 +57,8 @@ pub struct NodeSecurityProfilesStatus {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 8192),
-        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["kind", "name"])
+        // The node alone writes it, and as a whole: who owns which entry would be as long as the list itself.
+        extend("x-kubernetes-list-type" = "atomic")
     )]
     pub profiles: Vec<NodeProfile>,
 }
