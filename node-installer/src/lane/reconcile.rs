@@ -7,7 +7,7 @@ use std::{
 
 use profile::kinds::{ProfileState, node::NodeProfileState};
 
-use super::{Lane, Report, Reports};
+use super::{Lane, Report, Reports, kinds};
 use crate::{
     backend::{Change, Changed, Failure},
     disk::File,
@@ -72,8 +72,9 @@ impl Lane {
             if self.ledger.entries.contains_key(name) || !matches!(found.file, File::Content(_)) {
                 continue;
             }
-            let key = self.wanted.keys().find(|key| key.name == *name).cloned();
-            if let Some(text) = key.and_then(|key| self.text(&key)) {
+            let mut keys = kinds(self.mechanism()).map(|kind| Key { kind, name: name.clone() });
+            let wanted = keys.find(|key| self.wanted.contains_key(key));
+            if let Some(text) = wanted.and_then(|key| self.text(&key)) {
                 found.adoptable = self.backend.adoptable(name, &text);
             }
         }
