@@ -88,6 +88,7 @@ pub(crate) async fn run(flags: Run, handle: Handle) -> anyhow::Result<()> {
     for (mechanism, folder) in watched {
         background.push(Box::pin(drift::watch(mechanism, folder, lanes.clone())));
     }
+    let kinds: Vec<_> = cluster::kinds(&node.mechanisms).collect();
     let health = match objects {
         Objects::Folder(path) => {
             let folder = Manifests::new(path);
@@ -96,7 +97,7 @@ pub(crate) async fn run(flags: Run, handle: Handle) -> anyhow::Result<()> {
             health
         }
         Objects::Cluster { node, kubeconfig } => {
-            let contact = Arc::new(Contact::new(cluster::KINDS));
+            let contact = Arc::new(Contact::new(kinds));
             let client = client::connect(kubeconfig, &contact).await?;
             let keep = status::keep(
                 client.clone(),

@@ -31,6 +31,11 @@ impl Lanes {
         self.0.insert(mechanism, to);
     }
 
+    /// Whether somebody cares for this mechanism.
+    pub fn has(&self, mechanism: Mechanism) -> bool {
+        self.0.contains_key(&mechanism)
+    }
+
     /// An object is there, or has changed.
     pub async fn object(&self, object: Object) {
         self.tell(object.key.mechanism(), Told::Object(Box::new(object))).await;

@@ -10,8 +10,9 @@ use kube::{
     core::{DeserializeGuard, ObjectMeta},
     runtime::watcher::watcher,
 };
-use profile::kinds::{
-    AppArmorProfile, ProfileKind, RawSelinuxProfile, SeccompProfile, SelinuxProfile,
+use profile::{
+    kinds::{AppArmorProfile, ProfileKind, RawSelinuxProfile, SeccompProfile, SelinuxProfile},
+    mechanism::Mechanism,
 };
 use serde::de::DeserializeOwned;
 
@@ -22,9 +23,11 @@ use crate::{
     users::{PodSpec, PodStatus, Used, used},
 };
 
-/// The kinds that are watched, as probes and metrics call them.
-pub const KINDS: [&str; 5] =
-    ["SeccompProfile", "SelinuxProfile", "RawSelinuxProfile", "AppArmorProfile", "Pod"];
+/// The kinds that are watched for these mechanisms, as probes and metrics call them.
+pub fn kinds(mechanisms: &[Mechanism]) -> impl Iterator<Item = &'static str> {
+    let profiles = mechanisms.iter().flat_map(|mechanism| crate::lane::kinds(*mechanism));
+    profiles.map(ProfileKind::as_str).chain(["Pod"])
+}
 
 /// One node of a cluster.
 #[derive(Clone)]
@@ -49,7 +52,10 @@ impl Cluster {
     /// Tells the lanes for ever what the cluster has. Each watch has a loop of its own: a lane that has much to do holds up
     /// no other.
     pub async fn follow(self, lanes: Lanes) {
-        let profiles = self.profiles().map(|(kind, changes)| tell(kind, changes, &lanes));
+        // What no lane cares for is not even watched: a watch that nobody asks for news sends nothing.
+        let profiles = self.profiles().into_iter();
+        let profiles = profiles.filter(|(kind, _)| lanes.has(Mechanism::of(*kind)));
+        let profiles = profiles.map(|(kind, changes)| tell(kind, changes, &lanes));
         tokio::join!(join_all(profiles), tell_pods(self.pods(), &lanes));
     }
 

@@ -20,7 +20,10 @@ use node_installer::{
     },
     status,
 };
-use profile::kinds::{ProfileKind, node::NodeProfileState, selinux::Permitted};
+use profile::{
+    kinds::{ProfileKind, node::NodeProfileState, selinux::Permitted},
+    mechanism::Mechanism,
+};
 use serde_json::Value;
 use tests::{cluster::Cluster, node::Node, until::until};
 use tokio::{runtime::Handle, sync::mpsc, task::AbortHandle};
@@ -50,7 +53,7 @@ impl Drop for Member {
 
 impl Member {
     async fn start(node: &Node<'_>, root: &Path) -> Result<Self> {
-        let contact = Arc::new(Contact::new(cluster::KINDS));
+        let contact = Arc::new(Contact::new(cluster::kinds(&Mechanism::ALL)));
         let client = client::connect(Some(node.kubeconfig().await?), &contact).await?;
         let layout = Layout::new(&root.join(&node.name), Path::new("/var/lib/kubelet"));
         let backend = Seccomp::new(&layout);

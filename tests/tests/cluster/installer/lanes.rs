@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 async fn a_lane_that_is_busy_holds_up_no_other(shared: &Shared) -> Result<()> {
     let node = Node::new(&shared.cluster).await?;
-    let contact = Arc::new(Contact::new(cluster::KINDS));
+    let contact = Arc::new(Contact::new(cluster::kinds(&Mechanism::ALL)));
     let client = client::connect(Some(node.kubeconfig().await?), &contact).await?;
     let (to_busy, _busy) = mpsc::channel(1);
     let (to_idle, mut idle) = mpsc::channel(1);
