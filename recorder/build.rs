@@ -5,7 +5,8 @@ use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, bail};
 
-const SOURCE: &str = "bpf/syscalls.bpf.c";
+/// The programs that record, and the one that does nothing, for measurements.
+const SOURCES: [&str; 2] = ["syscalls", "empty"];
 
 fn main() -> anyhow::Result<()> {
     let say = |line: &str| {
@@ -14,7 +15,6 @@ fn main() -> anyhow::Result<()> {
     };
     say("rerun-if-changed=bpf")?;
     say("rerun-if-env-changed=CLANG")?;
-    let object = PathBuf::from(env::var("OUT_DIR")?).join("syscalls.bpf.o");
     let machine = match env::var("CARGO_CFG_TARGET_ARCH")?.as_str() {
         "x86_64" => "x86",
         "aarch64" => "arm64",
@@ -23,22 +23,27 @@ fn main() -> anyhow::Result<()> {
         other => bail!("no programs for the kernel of {other} yet"),
     };
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());
-    let compiled = Command::new(&clang)
-        .args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"])
-        .arg(format!("-D__TARGET_ARCH_{machine}"))
-        .args(["-c", SOURCE, "-o"])
-        .arg(&object)
-        .status();
-    match compiled {
-        Ok(status) if status.success() => {
-            // Debugging information is not loaded; what is left says where structures are.
-            let _as_large_as_it_is = Command::new("llvm-strip").arg("-g").arg(&object).status();
-            Ok(())
-        }
-        Ok(status) => bail!("{clang} {SOURCE}: {status}"),
-        Err(error) => {
-            say(&format!("warning=no {clang} ({error}): nothing can be recorded by eBPF"))?;
-            std::fs::write(&object, b"").context("cannot write an empty object")
+    let folder = PathBuf::from(env::var("OUT_DIR")?);
+    for source in SOURCES {
+        let object = folder.join(format!("{source}.bpf.o"));
+        let source = format!("bpf/{source}.bpf.c");
+        let compiled = Command::new(&clang)
+            .args(["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3"])
+            .arg(format!("-D__TARGET_ARCH_{machine}"))
+            .args(["-c", &source, "-o"])
+            .arg(&object)
+            .status();
+        match compiled {
+            Ok(status) if status.success() => {
+                // Debugging information is not loaded; what is left says where structures are.
+                let _as_large_as_it_is = Command::new("llvm-strip").arg("-g").arg(&object).status();
+            }
+            Ok(status) => bail!("{clang} {source}: {status}"),
+            Err(error) => {
+                say(&format!("warning=no {clang} ({error}): nothing can be recorded by eBPF"))?;
+                std::fs::write(&object, b"").context("cannot write an empty object")?;
+            }
         }
     }
+    Ok(())
 }
