@@ -62,7 +62,7 @@ pub(crate) struct RunFlags {
     #[arg(long, env = "CINCH_MANIFESTS", value_name = "DIR")]
     manifests: Option<PathBuf>,
     /// Install once, print a table and end; the exit code is 1 when a profile could not be installed
-    #[arg(long, requires = "manifests")]
+    #[arg(long)]
     once: bool,
     /// Call this node by this name, which it has in the cluster
     #[arg(long, env = "CINCH_NODE_NAME", value_name = "NAME", conflicts_with = "manifests")]
@@ -173,6 +173,11 @@ impl RunFlags {
             permit_selinux_permission,
             log,
         } = self;
+        if once && manifests.is_none() {
+            bail!(
+                "--once needs --manifests DIR: a node of a cluster is cared for as long as it is one"
+            );
+        }
         let objects = match (manifests, node_name) {
             (Some(folder), _) => Objects::Folder(folder),
             (None, Some(node)) => Objects::Cluster { node, kubeconfig },
