@@ -1,4 +1,4 @@
-//! Makes a seccomp profile of what was recorded. Pure.
+//! Makes profiles of what was recorded. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +8,10 @@ use profile::kinds::{
 };
 
 use crate::{base::Base, kernel::Calls};
+
+pub mod apparmor;
+pub mod path;
+pub mod selinux;
 
 /// A profile, and what it could not take in.
 #[derive(Clone, Debug)]
