@@ -86,6 +86,8 @@ impl Writer {
             let there = api.get_opt(&self.node).await?;
             if there.is_none() {
                 self.create(&api).await?;
+                // That was a write as well.
+                tokio::time::sleep(PACE).await;
             }
             self.written = there.map(|there| there.status.unwrap_or_default());
         }
