@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::until::until;
 
@@ -79,6 +79,14 @@ impl Daemon {
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end, as an orchestrator does, and waits until it has done so in good order.
+    pub async fn stop(&mut self, limit: Duration) -> Result<()> {
+        self.terminate()?;
+        let status = self.ended(limit).await?;
+        ensure!(status.success(), "ended with {status}:\n{}", self.log_tail());
         Ok(())
     }
 

@@ -84,10 +84,7 @@ impl Webhook {
 
     /// Asks it to end, as an orchestrator does, and waits until it has done so in good order.
     pub async fn stop(&mut self, limit: Duration) -> Result<()> {
-        self.daemon.terminate()?;
-        let status = self.daemon.ended(limit).await?;
-        anyhow::ensure!(status.success(), "ended with {status}:\n{}", self.daemon.log_tail());
-        Ok(())
+        self.daemon.stop(limit).await
     }
 
     pub fn log(&self) -> Result<String> {
