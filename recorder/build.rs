@@ -6,7 +6,7 @@ use std::{env, path::PathBuf, process::Command};
 use anyhow::{Context as _, bail};
 
 /// The programs that record, and the one that does nothing, for measurements.
-const SOURCES: [&str; 2] = ["syscalls", "empty"];
+const SOURCES: [&str; 2] = ["recorder", "empty"];
 
 fn main() -> anyhow::Result<()> {
     let say = |line: &str| {

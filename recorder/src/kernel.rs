@@ -13,7 +13,7 @@ mod slot;
 /// How many namespaces can be told apart at once.
 pub const SLOTS: u32 = 16_384;
 
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/syscalls.bpf.o"));
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
 /// Why nothing can be recorded.
 #[derive(Debug, thiserror::Error)]

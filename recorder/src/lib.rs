@@ -9,3 +9,4 @@ pub mod audit;
 pub mod base;
 pub mod kernel;
 pub mod learned;
+pub mod seen;

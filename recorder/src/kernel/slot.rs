@@ -1,4 +1,4 @@
-//! What the kernel records of one mount namespace: `struct slot` of `bpf/syscalls.bpf.c`. Pure.
+//! What the kernel records of one mount namespace: `struct slot` of `bpf/slots.h`. Pure.
 
 use std::collections::BTreeSet;
 
