@@ -7,6 +7,7 @@
 pub mod apart;
 pub mod audit;
 pub mod base;
+pub mod cgroup;
 pub mod kernel;
 pub mod learned;
 pub mod seen;
