@@ -14,8 +14,6 @@ use crate::{
     plan::{Found, Kernel},
 };
 
-pub mod compile;
-
 /// The folder of seccomp profiles.
 #[derive(Debug)]
 pub struct Seccomp {
@@ -42,7 +40,7 @@ impl Seccomp {
         let mut results = Installed::new();
         let mut files = Vec::new();
         for (name, text) in texts {
-            match compile::check(text) {
+            match filter::check(text) {
                 Ok(()) => files.push((name, file_name(name), text)),
                 Err(error) => {
                     let failure = Failure::refused(daemon::error::chain(&error));

@@ -12,11 +12,10 @@ use profile::{
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use crate::Program;
+
 /// The kernel takes no longer program (`BPF_MAXINSNS` in its `bpf_common.h`).
 const INSTRUCTIONS_MAX: usize = 4096;
-
-/// Bytes of an instruction (`struct sock_filter`).
-const INSTRUCTION: usize = 8;
 
 /// Why a runtime would not take a filter.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +35,11 @@ pub enum CompileError {
 
 /// Whether runtimes and the kernel would take a filter.
 pub fn check(text: &str) -> Result<(), CompileError> {
-    let program = compile(&serde_json::from_str(text)?)?;
-    let instructions = program.len() / INSTRUCTION;
-    if instructions > INSTRUCTIONS_MAX { Err(CompileError::TooLong(instructions)) } else { Ok(()) }
+    compile(&serde_json::from_str(text)?).map(drop)
 }
 
-/// The program for the kernel: an array of `struct sock_filter`.
-pub fn compile(filter: &Filter) -> Result<Vec<u8>, CompileError> {
+/// The program for the kernel, which would take it.
+pub fn compile(filter: &Filter) -> Result<Program, CompileError> {
     let default = action(filter.default_action, filter.default_errno_ret);
     let mut context =
         ScmpFilterContext::new(default).map_err(|source| refused("the default action", source))?;
@@ -72,9 +69,13 @@ pub fn compile(filter: &Filter) -> Result<Vec<u8>, CompileError> {
     let mut file = std::fs::File::from(memory);
     context.export_bpf(&mut file).map_err(|source| refused("the filter as a whole", source))?;
     file.rewind()?;
-    let mut program = Vec::new();
-    file.read_to_end(&mut program)?;
-    Ok(program)
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    let program = Program::read(&bytes);
+    match program.len() {
+        0..=INSTRUCTIONS_MAX => Ok(program),
+        instructions => Err(CompileError::TooLong(instructions)),
+    }
 }
 
 fn refused(what: impl Into<String>, source: SeccompError) -> CompileError {
@@ -140,7 +141,7 @@ fn architecture(arch: Arch) -> Option<ScmpArch> {
 mod tests {
     use super::*;
 
-    fn program(json: &str) -> Result<Vec<u8>, CompileError> {
+    fn program(json: &str) -> Result<Program, CompileError> {
         compile(&serde_json::from_str(json).unwrap())
     }
 
@@ -154,7 +155,6 @@ mod tests {
         };
         assert!(program(&rule("getppid")).unwrap().len() > bare);
         assert_eq!(program(&rule("no_such_call")).unwrap().len(), bare);
-        assert_eq!(bare % INSTRUCTION, 0);
     }
 
     #[test]
