@@ -18,6 +18,8 @@ mod drift;
 mod harness;
 #[path = "guest/recorder.rs"]
 mod recorder;
+#[path = "guest/recording.rs"]
+mod recording;
 #[path = "guest/seccomp.rs"]
 mod seccomp;
 #[path = "guest/selinux.rs"]
@@ -48,6 +50,7 @@ const ALL: &[&[Question]] = &[
     selinux::QUESTIONS,
     drift::QUESTIONS,
     recorder::QUESTIONS,
+    recording::QUESTIONS,
 ];
 
 fn main() -> ExitCode {
