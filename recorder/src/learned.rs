@@ -10,8 +10,16 @@ use profile::kinds::{
 use crate::{base::Base, kernel::Calls};
 
 pub mod apparmor;
-pub mod path;
+pub mod seccomp;
 pub mod selinux;
+
+/// A profile of what was seen, and what is not in it.
+#[derive(Clone, Debug)]
+pub struct Profile<P> {
+    pub profile: P,
+    /// What was seen and could not be taken in, and why: a line each, sorted.
+    pub left: Vec<String>,
+}
 
 /// A profile, and what it could not take in.
 #[derive(Clone, Debug)]

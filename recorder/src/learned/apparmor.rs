@@ -1,4 +1,4 @@
-//! Makes an AppArmor profile of what one that only complains has reported. Pure.
+//! Makes an AppArmor profile of the accesses that were seen. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use profile::kinds::{
     },
 };
 
-use super::path;
-use crate::audit::{AppArmor, Verdict};
+use super::Profile;
+use crate::seen::{Access, Seen, Ways, fold};
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -25,68 +25,40 @@ struct Asked {
     raw: bool,
 }
 
-/// A profile, and what it could not take in.
-#[derive(Clone, Debug)]
-pub struct Learned {
-    pub profile: AppArmorProfile,
-    /// Operations for which there is no rule here, such as mounts, each once.
-    pub left: BTreeSet<String>,
-}
-
-/// The profile that allows what was asked for under this one, and by what was started under it.
-pub fn profile<'a>(
-    name: &str,
-    recorded: &str,
-    records: impl IntoIterator<Item = &'a AppArmor<'a>>,
-) -> Learned {
+/// The profile that allows what was seen.
+pub fn profile(name: &str, seen: &Seen) -> Profile<AppArmorProfile> {
     let (mut asked, mut left) = (Asked::default(), BTreeSet::new());
-    for record in records {
-        let reported = matches!(record.verdict, Verdict::Denied | Verdict::Allowed);
-        let under = record.profile.as_deref().unwrap_or_default();
-        // `NAME//null-/usr/bin/id` is what a program gets that was started under a complaining profile.
-        let own = under == recorded || under.split("//").next() == Some(recorded);
-        if reported && own && !asked.take(record) {
-            left.insert(record.operation.to_string());
+    for (path, ways) in seen.files().iter() {
+        asked.take_file(path, ways);
+    }
+    for access in seen.others() {
+        match access {
+            Access::Capability(name) => drop(asked.capabilities.insert(name.clone())),
+            Access::Socket { family, kind, .. } if asked.take_socket(family, kind) => {}
+            other => drop(left.insert(format!("{other:?}"))),
         }
     }
     let spec =
         AppArmorProfileSpec { abstract_: Some(asked.rules()), ..AppArmorProfileSpec::default() };
-    Learned { profile: AppArmorProfile::new(name, spec), left }
+    Profile { profile: AppArmorProfile::new(name, spec), left: left.into_iter().collect() }
 }
 
 impl Asked {
-    /// Takes in a record; false when there is no rule for it here.
-    fn take(&mut self, record: &AppArmor<'_>) -> bool {
-        if let Some(capability) = &record.capability {
-            self.capabilities.insert(capability.to_string());
-            return true;
+    fn take_file(&mut self, path: &str, ways: Ways) {
+        if ways.has(Ways::EXEC) {
+            self.executables.insert(path.to_owned());
         }
-        if let (Some(family), Some(kind)) = (&record.family, &record.sock_type) {
-            return self.take_socket(family, kind);
+        if ways.has(Ways::MAP_EXEC) {
+            self.libraries.insert(path.to_owned());
         }
-        let (Some(name), Some(mask)) = (&record.name, &record.requested) else { return false };
-        if record.operation == "mount" || record.operation == "umount" {
-            return false;
+        if ways.has(Ways::READ) {
+            self.read.insert(path.to_owned());
         }
-        if !path::can_be_named(name) {
-            return false;
+        // Creating, deleting, renaming, linking and locking are ways to write.
+        let written = Ways::WRITE | Ways::CREATE | Ways::REMOVE | Ways::RENAME | Ways::LINK;
+        if ways.has(written | Ways::LOCK) {
+            self.written.insert(path.to_owned());
         }
-        let path = path::general(name);
-        let has = |letters: &[char]| mask.contains(letters);
-        if has(&['x']) {
-            self.executables.insert(path.clone());
-        }
-        if has(&['m']) {
-            self.libraries.insert(path.clone());
-        }
-        if has(&['r']) {
-            self.read.insert(path.clone());
-        }
-        // Appending, creating, deleting, linking and locking are ways to write.
-        if has(&['w', 'a', 'c', 'd', 'l', 'k']) {
-            self.written.insert(path);
-        }
-        has(&['x', 'm', 'r', 'w', 'a', 'c', 'd', 'l', 'k'])
     }
 
     fn take_socket(&mut self, family: &str, kind: &str) -> bool {
@@ -101,7 +73,7 @@ impl Asked {
 
     fn rules(self) -> Abstract {
         let Self { executables, libraries, read, written, capabilities, tcp, udp, raw } = self;
-        let (read, written) = (path::collapsed(read), path::collapsed(written));
+        let (read, written) = (fold::by_folder(read), fold::by_folder(written));
         let list = |paths: &BTreeSet<String>| -> Vec<String> { paths.iter().cloned().collect() };
         let both: BTreeSet<_> = read.intersection(&written).cloned().collect();
         let only = |these: &BTreeSet<String>| -> Vec<String> {
@@ -112,7 +84,7 @@ impl Asked {
             executable: (!executables.is_empty() || !libraries.is_empty()).then(|| {
                 ExecutableRules {
                     allowed_executables: list(&executables),
-                    allowed_libraries: list(&path::collapsed(libraries)),
+                    allowed_libraries: list(&fold::by_folder(libraries)),
                 }
             }),
             filesystem: (!read.is_empty() || !written.is_empty()).then(|| FilesystemRules {
@@ -140,32 +112,28 @@ mod tests {
     use profile::render;
 
     use super::*;
-    use crate::audit::{Record, parse};
-
-    const LINES: &str = r#"
-type=1400 audit(1.1:1): apparmor="ALLOWED" operation="open" profile="rec" name="/etc/passwd" pid=1 comm="x" requested_mask="r" denied_mask="r"
-type=1400 audit(1.1:2): apparmor="ALLOWED" operation="mknod" profile="rec" name="/var/log/x" pid=1 comm="x" requested_mask="c" denied_mask="c"
-type=1400 audit(1.1:3): apparmor="ALLOWED" operation="open" profile="rec" name="/var/log/x" pid=1 comm="x" requested_mask="r" denied_mask="r"
-type=1400 audit(1.1:4): apparmor="ALLOWED" operation="exec" profile="rec" name="/usr/bin/id" pid=1 comm="x" requested_mask="x" denied_mask="x" target="rec//null-/usr/bin/id"
-type=1400 audit(1.1:5): apparmor="ALLOWED" operation="file_mmap" profile="rec//null-/usr/bin/id" name="/lib/libc.so.6" pid=1 comm="id" requested_mask="rm" denied_mask="rm"
-type=1400 audit(1.1:6): apparmor="ALLOWED" operation="capable" profile="rec" pid=1 comm="x" capability=7  capname="setuid"
-type=1400 audit(1.1:7): apparmor="ALLOWED" operation="create" profile="rec" pid=1 comm="x" family="inet6" sock_type="stream" protocol=6 requested_mask="create" denied_mask="create"
-type=1400 audit(1.1:8): apparmor="ALLOWED" operation="mount" profile="rec" name="/mnt/" pid=1 comm="x" fstype="tmpfs" srcname="none"
-type=1400 audit(1.1:9): apparmor="DENIED" operation="open" profile="other" name="/etc/shadow" pid=1 comm="x" requested_mask="r" denied_mask="r"
-"#;
 
     #[test]
-    fn what_was_reported_becomes_a_profile_that_renders() {
-        let records: Vec<_> = LINES
-            .lines()
-            .filter_map(|line| match parse(line) {
-                Some(Record::AppArmor(record)) => Some(*record),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(records.len(), 9);
-        let Learned { profile, left } = profile("p", "rec", &records);
-        assert_eq!(left.into_iter().collect::<Vec<_>>(), ["mount"]);
+    fn what_was_seen_becomes_a_profile_that_renders() {
+        let mut seen = Seen::default();
+        for (path, ways) in [
+            ("/etc/passwd", Ways::READ),
+            ("/var/log/x", Ways::CREATE | Ways::READ),
+            ("/usr/bin/id", Ways::EXEC),
+            ("/lib/libc.so.6", Ways::READ | Ways::MAP_EXEC),
+        ] {
+            seen.access(Access::File { path: path.to_owned(), ways });
+        }
+        seen.access(Access::Capability("setuid".to_owned()));
+        let socket = |family: &str| Access::Socket {
+            family: family.to_owned(),
+            kind: "stream".to_owned(),
+            protocol: 6,
+        };
+        seen.access(socket("inet6"));
+        seen.access(socket("vsock"));
+        let Profile { profile, left } = profile("p", &seen);
+        assert_eq!(left.len(), 1);
         let rules = profile.spec.abstract_.clone().unwrap();
         let files = rules.filesystem.unwrap();
         assert_eq!(files.read_only_paths, ["/etc/passwd", "/lib/libc.so.6"]);
@@ -177,7 +145,6 @@ type=1400 audit(1.1:9): apparmor="DENIED" operation="open" profile="other" name=
         assert_eq!(rules.capability.unwrap().allowed_capabilities, ["setuid"]);
         let protocols = rules.network.unwrap().allowed_protocols.unwrap();
         assert_eq!((protocols.allow_tcp, protocols.allow_udp), (Some(true), None));
-        let text = render::apparmor::render("p", &profile.spec).unwrap();
-        assert!(!text.contains("shadow"), "{text}");
+        render::apparmor::render("p", &profile.spec).unwrap();
     }
 }

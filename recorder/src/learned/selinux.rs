@@ -7,27 +7,31 @@ use profile::kinds::{
     selinux::{Inherit, InheritKind, SelinuxMode},
 };
 
-use crate::audit::{Selinux, Verdict};
+use super::Profile;
+use crate::seen::Seen;
 
 /// The type's own name in a profile.
 const OWN: &str = "@self";
 
-/// The profile that allows what was asked for by this type. What the kernel did not decide is no rule of the kernel's.
-pub fn profile<'a>(
-    name: &str,
-    recorded_type: &str,
-    records: impl IntoIterator<Item = &'a Selinux<'a>>,
-) -> SelinuxProfile {
+/// How a profile is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options<'a> {
+    /// The type under which it was recorded; what other types asked for is left out. None takes in all.
+    pub recorded: Option<&'a str>,
+}
+
+/// The profile that allows what was asked for.
+pub fn profile(name: &str, seen: &Seen, options: Options<'_>) -> Profile<SelinuxProfile> {
     let mut allow = BTreeMap::<String, BTreeMap<String, BTreeSet<String>>>::new();
-    for record in records {
-        let denied = matches!(record.verdict, Verdict::Denied | Verdict::Allowed);
-        if record.by_program || !denied || record.stype() != recorded_type {
+    for permission in seen.permissions() {
+        let source = permission.source_type();
+        if options.recorded.is_some_and(|recorded| recorded != source) {
             continue;
         }
-        let target = if record.is_self() { OWN } else { record.ttype() };
+        let target = permission.target_type();
+        let target = if target == source { OWN } else { target };
         let classes = allow.entry(target.to_owned()).or_default();
-        let permissions = classes.entry(record.tclass.to_owned()).or_default();
-        permissions.extend(record.permissions.iter().map(|permission| (*permission).to_owned()));
+        classes.entry(permission.tclass.clone()).or_default().insert(permission.permission.clone());
     }
     let list = |permissions: BTreeSet<String>| permissions.into_iter().collect::<Vec<_>>();
     let allow = allow.into_iter().map(|(target, classes)| {
@@ -42,40 +46,33 @@ pub fn profile<'a>(
         inherit: vec![Inherit { kind: InheritKind::System, name: "container".to_owned() }],
         allow: allow.collect(),
     };
-    SelinuxProfile::new(name, spec)
+    Profile { profile: SelinuxProfile::new(name, spec), left: Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::audit::{Record, parse};
-
-    fn line(verdict: &str, permissions: &str, stype: &str, ttype: &str, class: &str) -> String {
-        format!(
-            "type=1400 audit(1795193021.154:13): avc:  {verdict}  {{ {permissions} }} for  pid=1 comm=\"x\" \
-             scontext=u:r:{stype}:s0 tcontext=u:r:{ttype}:s0 tclass={class} permissive=1"
-        )
-    }
+    use crate::seen::Permission;
 
     #[test]
     fn what_a_type_asked_for_is_allowed_once_and_sorted() {
         let own = "selinuxrecording.process";
-        let lines = [
-            line("denied", "write open", own, "var_log_t", "file"),
-            line("denied", "open read", own, "var_log_t", "file"),
-            line("denied", "create", own, own, "tcp_socket"),
-            line("granted", "read", own, "etc_t", "file"),
-            line("denied", "read", "other_t", "shadow_t", "file"),
-        ];
-        let records: Vec<_> = lines
-            .iter()
-            .filter_map(|line| match parse(line) {
-                Some(Record::Selinux(record)) => Some(record),
-                _ => None,
-            })
-            .collect();
-        assert_eq!(records.len(), 5);
-        let allow = profile("p", own, &records).spec.allow;
+        let mut seen = Seen::default();
+        for (stype, ttype, tclass, permission) in [
+            (own, "var_log_t", "file", "write"),
+            (own, "var_log_t", "file", "open"),
+            (own, own, "tcp_socket", "create"),
+            ("other_t", "shadow_t", "file", "read"),
+        ] {
+            seen.permission(Permission {
+                scontext: format!("u:r:{stype}:s0:c1,c2"),
+                tcontext: format!("u:object_r:{ttype}:s0"),
+                tclass: tclass.to_owned(),
+                permission: permission.to_owned(),
+            });
+        }
+        let learned = profile("p", &seen, Options { recorded: Some(own) });
+        let allow = learned.profile.spec.allow;
         let rules: Vec<_> = allow
             .iter()
             .flat_map(|(target, classes)| {
@@ -86,7 +83,7 @@ mod tests {
             rules,
             [
                 ("@self", "tcp_socket", "create".into()),
-                ("var_log_t", "file", "open read write".to_owned())
+                ("var_log_t", "file", "open write".to_owned())
             ]
         );
     }

@@ -2,8 +2,11 @@
 
 use std::ops::BitOr;
 
+use serde::{Deserialize, Serialize};
+
 /// One thing that was done.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Access {
     /// A file was used, in each of these ways. The path is absolute and as the container sees it; that of a folder ends
     /// with `/`, as AppArmor writes it.
@@ -12,6 +15,9 @@ pub enum Access {
     Capability(String),
     /// A socket was opened: family and type as AppArmor names them (`inet6`, `stream`), and the protocol's number.
     Socket { family: String, kind: String, protocol: u32 },
+    /// An abstract unix socket was bound or connected to: its type as AppArmor names it (`stream`), and its address,
+    /// which begins with `@`.
+    Unix { kind: String, address: String },
     /// Something was mounted, or what was mounted was changed or taken away.
     Mount {
         operation: MountOperation,
@@ -29,7 +35,8 @@ pub enum Access {
 }
 
 /// What is done to mounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum MountOperation {
     Mount,
     Remount,
@@ -38,7 +45,10 @@ pub enum MountOperation {
 }
 
 /// Ways to use a file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(from = "u16", into = "u16")]
 pub struct Ways(u16);
 
 impl Ways {
@@ -61,6 +71,22 @@ impl Ways {
         self.0 & any.0 != 0
     }
 
+    /// Whether all of these are among them.
+    pub fn has_all(self, all: Self) -> bool {
+        self.0 & all.0 == all.0
+    }
+
+    /// Those that are not among others.
+    #[must_use]
+    pub fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// As a number, a bit for each.
     pub fn bits(self) -> u16 {
         self.0
@@ -77,5 +103,17 @@ impl BitOr for Ways {
 
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl From<u16> for Ways {
+    fn from(bits: u16) -> Self {
+        Self::of_bits(bits)
+    }
+}
+
+impl From<Ways> for u16 {
+    fn from(ways: Ways) -> Self {
+        ways.bits()
     }
 }
