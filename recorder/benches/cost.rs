@@ -44,9 +44,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     let ways: [(&str, Attach); 4] = [
         ("nothing attached", || Ok(Attached::Nothing)),
         ("an empty program", || empty().map(Attached::Empty)),
-        ("recording", || Ok(Attached::Ours(Recording::start(Watch::default())?))),
+        ("recording", || {
+            Ok(Attached::Ours(Recording::start(Watch { calls: true, ..Watch::default() })?))
+        }),
         ("recording, and denials", || {
-            Ok(Attached::Ours(Recording::start(Watch { denials: true })?))
+            Ok(Attached::Ours(Recording::start(Watch {
+                calls: true,
+                denials: true,
+                ..Watch::default()
+            })?))
         }),
     ];
     // The best of several, each way in each round: what else the machine does comes and goes.

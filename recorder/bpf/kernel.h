@@ -20,6 +20,9 @@ enum {
 	BPF_MAP_TYPE_ARRAY = 2,
 };
 
+/* User space can have the map's memory in its own. */
+#define BPF_F_MMAPABLE (1 << 10)
+
 struct bpf_raw_tracepoint_args {
 	u64 args[0];
 };

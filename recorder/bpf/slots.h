@@ -10,49 +10,65 @@
 #define PROBES 16
 /* 640 calls: kernels are at 471, x32 ends at 547. */
 #define WORDS 10
-#define NAME 128
+#define NAME 120
 /* The longest line of parents that is followed to find the first process. */
 #define ANCESTORS 64
+
+/* Changes whenever what follows here means something else: pinned maps of another one are left alone. */
+#define LAYOUT 1
 
 enum abi { NATIVE, COMPAT, X32, ABIS };
 
 /* What a namespace is. */
-enum state { CLAIMED = 1, HOST = 2, CONTAINER = 3 };
+enum state { CLAIMED = 0, HOST = 2, CONTAINER = 3 };
 
+/* What nobody wants to know of a namespace. What is unknown is recorded until user space has looked at it. */
+enum muted { NO_ACCESSES = 1, NO_PERMISSIONS = 2 };
+
+/* Members that each call looks at come first, for most calls in one cache line. 1,024 bytes: none is in two pages. */
 struct slot {
-	u64 ns;      /* never used again by another namespace; 0: free */
-	u64 state;
+	u64 ns;    /* never used again by another namespace; 0: free, ~0: about to be free */
+	u32 state;
+	u32 muted; /* user space sets it, programs only read it */
+	u64 workload[ABIS][WORDS];
+	u64 setup[ABIS][WORDS]; /* made by the runtime before the workload's first exec */
+	u64 denied[ABIS][WORDS]; /* refused by a filter before they began */
 	u64 cgroup;  /* its id */
 	u64 since;   /* CLOCK_MONOTONIC, nanoseconds */
 	u64 newest;  /* when a bit was set last */
 	u64 first;   /* tgid of the first process, as the host counts */
 	u64 overflow; /* calls with a number that has no bit */
 	u64 inode;    /* of the namespace: another one may have it when this one is gone */
-	u64 workload[ABIS][WORDS];
-	u64 setup[ABIS][WORDS]; /* made by the runtime before the workload's first exec */
-	u64 denied[ABIS][WORDS]; /* refused by a filter before they began */
 	char leaf[NAME];   /* name of the cgroup */
 	char parent[NAME]; /* and of the one above */
 };
 
+_Static_assert(sizeof(struct slot) == 1024, "slots do not cross pages");
+
 struct {
 	UINT(type, BPF_MAP_TYPE_ARRAY);
 	UINT(max_entries, SLOTS);
+	UINT(map_flags, BPF_F_MMAPABLE);
 	TYPE(key, u32);
 	TYPE(value, struct slot);
 } slots SEC(".maps");
 
-/* Counters of what could not be recorded. */
-struct lost {
-	u64 namespaces; /* calls in namespaces for which there was no slot */
+/* What could not be recorded, for want of room. */
+enum loss { LOST_NAMESPACES, LOST_ACCESSES, LOST_PERMISSIONS, LOSSES };
+
+struct control {
+	u64 layout; /* LAYOUT, written by user space */
+	u64 lost[LOSSES]; /* how many times */
+	u64 used[SLOTS / 64]; /* a bit for each slot that is claimed and described */
 };
 
 struct {
 	UINT(type, BPF_MAP_TYPE_ARRAY);
 	UINT(max_entries, 1);
+	UINT(map_flags, BPF_F_MMAPABLE);
 	TYPE(key, u32);
-	TYPE(value, struct lost);
-} losses SEC(".maps");
+	TYPE(value, struct control);
+} control SEC(".maps");
 
 INLINE u64 namespace_id(struct mnt_namespace *ns)
 {
@@ -74,12 +90,21 @@ INLINE struct slot *slot_at(u32 place)
 	return map_lookup(&slots, &key);
 }
 
-INLINE void describe(struct slot *slot, struct task_struct *task, struct mnt_namespace *ns)
+INLINE struct mnt_namespace *namespace_of(struct task_struct *task)
 {
+	struct nsproxy *nsproxy = task->nsproxy;
+
+	return nsproxy ? nsproxy->mnt_ns : 0;
+}
+
+INLINE void describe(struct slot *slot, struct task_struct *task)
+{
+	struct mnt_namespace *ns = namespace_of(task);
 	struct kernfs_node *node = task->cgroups->dfl_cgrp->kn;
 	struct kernfs_node *above;
 
-	slot->inode = ns->ns.inum;
+	if (ns)
+		slot->inode = ns->ns.inum;
 	slot->first = task->tgid;
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
@@ -111,27 +136,65 @@ static __attribute__((noinline)) int is_host(u64 ns)
 	return task->tgid <= 1 && namespace_id(task->nsproxy->mnt_ns) == ns;
 }
 
-INLINE struct slot *claim(u64 ns, u32 place, struct task_struct *task, struct mnt_namespace *mnt_ns)
+INLINE void lose(enum loss what)
+{
+	u32 key = 0;
+	struct control *counted = map_lookup(&control, &key);
+
+	if (counted)
+		__sync_fetch_and_add(&counted->lost[what], 1);
+}
+
+INLINE void is_used(u32 place)
+{
+	u32 key = 0;
+	struct control *known = map_lookup(&control, &key);
+
+	place &= SLOTS - 1;
+	if (known)
+		__sync_fetch_and_or(&known->used[place / 64], 1ULL << (place & 63));
+}
+
+INLINE struct slot *find(u64 ns)
 {
 	for (int i = 0; i < PROBES; i++) {
-		struct slot *slot = slot_at(place + i);
+		struct slot *slot = slot_at(place_of(ns) + i);
+
+		if (!slot || slot->ns == ns)
+			return slot;
+	}
+	return 0;
+}
+
+/* Finds a namespace's slot, or claims the first free one. All places are looked at before: one that was given back may
+ * be free before the one that it has. 0 where there is no room, which is counted. */
+static __attribute__((noinline)) struct slot *claim(u64 ns)
+{
+	struct task_struct *task = get_current_task_btf();
+	struct slot *slot = find(ns);
+
+	if (slot)
+		return slot;
+	for (int i = 0; i < PROBES; i++) {
+		u32 place = place_of(ns) + i;
 		u64 before;
 
+		slot = slot_at(place);
 		if (!slot)
 			return 0;
-		if (slot->ns == ns)
-			return slot;
-		if (slot->ns)
+		if (slot->ns && slot->ns != ns)
 			continue;
 		before = __sync_val_compare_and_swap(&slot->ns, 0, ns);
 		if (before == 0) {
-			describe(slot, task, mnt_ns);
+			describe(slot, task);
 			slot->state = is_host(ns) ? HOST : CONTAINER;
+			is_used(place);
 			return slot;
 		}
 		if (before == ns)
 			return slot;
 	}
+	lose(LOST_NAMESPACES);
 	return 0;
 }
 
@@ -163,29 +226,19 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 	return from == ns;
 }
 
-INLINE void lose(void)
+/* What the running task's mount namespace is recorded in: its slot, claimed here where it has none yet. 0 for the host's,
+ * and where there is no room, which is counted. */
+INLINE struct slot *slot_of(struct task_struct *task)
 {
-	u32 key = 0;
-	struct lost *lost = map_lookup(&losses, &key);
+	struct mnt_namespace *ns = namespace_of(task);
+	struct slot *slot;
+	u64 id;
 
-	if (lost)
-		__sync_fetch_and_add(&lost->namespaces, 1);
-}
-
-INLINE struct mnt_namespace *namespace_of(struct task_struct *task)
-{
-	struct nsproxy *nsproxy = task->nsproxy;
-
-	return nsproxy ? nsproxy->mnt_ns : 0;
-}
-
-INLINE struct slot *find(u64 ns)
-{
-	for (int i = 0; i < PROBES; i++) {
-		struct slot *slot = slot_at(place_of(ns) + i);
-
-		if (!slot || slot->ns == ns)
-			return slot;
-	}
-	return 0;
+	if (!ns)
+		return 0;
+	id = namespace_id(ns);
+	slot = slot_at(place_of(id));
+	if (slot && slot->ns != id)
+		slot = claim(id);
+	return slot && slot->state != HOST ? slot : 0;
 }

@@ -36,11 +36,9 @@ int sys_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (!slot)
 		return 0;
 	if (slot->ns != id) {
-		slot = claim(id, place, task, ns);
-		if (!slot) {
-			lose();
+		slot = claim(id);
+		if (!slot)
 			return 0;
-		}
 	}
 	if (slot->state == HOST)
 		return 0;

@@ -1,17 +1,23 @@
 //! The programs in the kernel: loading them, attaching them, reading what they have recorded.
 
-use aya::{
-    Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
-    maps::{Array, MapError},
-    programs::{ProgramError, RawTracePoint},
-};
+use std::{io, sync::atomic::Ordering};
 
-pub use slot::{Calls, SLOT, Slot};
+use aya::{EbpfError, include_bytes_aligned, programs::ProgramError};
 
+use loaded::Loaded;
+pub use slot::{Calls, Muted, Slot};
+use slots::Slots;
+
+mod loaded;
+mod mapped;
 mod slot;
+mod slots;
 
 /// How many namespaces can be told apart at once.
 pub const SLOTS: u32 = 16_384;
+
+/// `LAYOUT` of `bpf/slots.h`.
+const LAYOUT: u64 = 1;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
@@ -31,94 +37,104 @@ pub enum KernelError {
     #[error("the programs have no {0}: they and this program are of different versions")]
     Different(&'static str),
     #[error("cannot read what was recorded")]
-    Read(#[source] Box<MapError>),
+    Read(#[source] io::Error),
 }
 
 /// What to look at: each costs every process on the machine a little.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each may be with or without each other")]
 pub struct Watch {
-    /// Also which calls a filter refuses.
+    /// Which system calls are made.
+    pub calls: bool,
+    /// Which calls a filter refuses.
     pub denials: bool,
+    /// What AppArmor has rules for: files, capabilities, sockets, mounts, signals, ptrace.
+    pub accesses: bool,
+    /// What SELinux would refuse.
+    pub permissions: bool,
+}
+
+/// What could not be recorded, for want of room.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Things that were done in namespaces for which there was no slot.
+    pub namespaces: u64,
+    pub accesses: u64,
+    pub permissions: u64,
 }
 
 /// Programs that run until this is dropped.
 #[derive(Debug)]
 pub struct Recording {
-    loaded: Ebpf,
-}
-
-/// What could not be recorded.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lost {
-    /// Calls in namespaces for which there was no slot.
-    pub namespaces: u64,
+    slots: Slots,
+    #[expect(dead_code, reason = "held: the programs end with it")]
+    loaded: Loaded,
 }
 
 impl Recording {
     /// Loads the programs and attaches them.
     pub fn start(watch: Watch) -> Result<Self, KernelError> {
-        if OBJECT.is_empty() {
-            return Err(KernelError::Empty);
+        let mut loaded = Loaded::new()?;
+        let slots =
+            Slots::new(loaded.map("slots")?, &loaded.map("control")?).map_err(KernelError::Read)?;
+        slots.layout().store(LAYOUT, Ordering::Relaxed);
+        if watch.calls {
+            loaded.raw_tracepoint("sys_enter", "sys_enter")?;
         }
-        let mut loaded = EbpfLoader::new().load(OBJECT).map_err(|error| {
-            if is_refusal(&error) {
-                KernelError::Refused(Box::new(error))
-            } else {
-                KernelError::Load(Box::new(error))
-            }
-        })?;
-        attach(&mut loaded, "sys_enter")?;
         if watch.denials {
             // After the other: what has begun before this one runs was seen to begin.
-            attach(&mut loaded, "sys_exit")?;
+            loaded.raw_tracepoint("sys_exit", "sys_exit")?;
         }
-        Ok(Self { loaded })
+        Ok(Self { slots, loaded })
     }
 
-    /// What is in a slot; none while nothing has claimed it.
+    /// What is in a slot; none while no container has claimed it.
     pub fn slot(&self, place: u32) -> Result<Option<Slot>, KernelError> {
-        let read = |error| KernelError::Read(Box::new(error));
-        let map = self.loaded.map("slots").ok_or(KernelError::Different("slots"))?;
-        let slots: Array<_, [u8; SLOT]> = Array::try_from(map).map_err(read)?;
-        Ok(Slot::read(&slots.get(&place, 0).map_err(read)?))
+        self.slots.slot(place).map_err(KernelError::Read)
+    }
+
+    /// All slots of containers, with their places. A namespace may have two of them, if rarely: what is in both was seen.
+    pub fn slots(&self) -> impl Iterator<Item = Result<(u32, Slot), KernelError>> {
+        self.slots.used().filter_map(|place| match self.slot(place) {
+            Ok(slot) => slot.map(|slot| Ok((place, slot))),
+            Err(error) => Some(Err(error)),
+        })
     }
 
     /// Finds a slot.
     pub fn find(&self, is_it: impl Fn(&Slot) -> bool) -> Result<Option<u32>, KernelError> {
-        for place in 0..SLOTS {
-            if self.slot(place)?.is_some_and(|slot| is_it(&slot)) {
+        for found in self.slots() {
+            let (place, slot) = found?;
+            if is_it(&slot) {
                 return Ok(Some(place));
             }
         }
         Ok(None)
     }
 
-    /// What could not be recorded.
-    pub fn lost(&self) -> Result<Lost, KernelError> {
-        let read = |error| KernelError::Read(Box::new(error));
-        let map = self.loaded.map("losses").ok_or(KernelError::Different("losses"))?;
-        let losses: Array<_, u64> = Array::try_from(map).map_err(read)?;
-        Ok(Lost { namespaces: losses.get(&0, 0).map_err(read)? })
+    /// Says what nobody wants to know of a namespace any more.
+    pub fn mute(&self, place: u32, muted: Muted) -> Result<(), KernelError> {
+        self.slots.mute(place, muted).map_err(KernelError::Read)
     }
-}
 
-fn attach(loaded: &mut Ebpf, name: &'static str) -> Result<(), KernelError> {
-    let attach = |source| KernelError::Attach { program: name, source: Box::new(source) };
-    let program = loaded.program_mut(name).ok_or(KernelError::Different(name))?;
-    let program: &mut RawTracePoint = program.try_into().map_err(attach)?;
-    program.load().map_err(|error| {
-        if is_refusal(&error) { KernelError::Refused(Box::new(error)) } else { attach(error) }
-    })?;
-    program.attach(name).map_err(attach)?;
-    Ok(())
+    /// Makes room: frees the slots (by place and namespace) of namespaces that are gone, and gives what was in them last.
+    /// Waits some milliseconds for all of them together.
+    pub fn release(&self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
+        self.slots.release(gone).map_err(KernelError::Read)
+    }
+
+    /// What could not be recorded.
+    pub fn lost(&self) -> Lost {
+        self.slots.lost()
+    }
 }
 
 /// Whether the kernel said no for want of a capability.
 fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<std::io::Error>()
-            && error.kind() == std::io::ErrorKind::PermissionDenied
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && error.kind() == io::ErrorKind::PermissionDenied
         {
             return true;
         }

@@ -13,12 +13,14 @@ use recorder::{
     kernel::{Calls, Recording, Slot, Watch},
 };
 
+const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
+
 type Test = fn() -> Result<(), Failed>;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // Whoever may not load programs here is told so by name.
-    let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
+    let refused = Recording::start(CALLS).err().map(|error| error.to_string());
     let tests: [(&str, Test); 7] = [
         ("what_a_workload_calls_is_recorded", what_a_workload_calls_is_recorded),
         ("a_call_that_was_not_made_is_not_recorded", a_call_that_was_not_made_is_not_recorded),
@@ -39,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn record(command: &mut Command) -> Result<Slot, Failed> {
-    let recording = Recording::start(Watch::default())?;
+    let recording = Recording::start(CALLS)?;
     let mut child = apart::start(command.stdout(Stdio::null()))?;
     let process = child.id();
     child.wait()?;
@@ -90,7 +92,7 @@ fn children_are_recorded_with_their_parent() -> Result<(), Failed> {
 }
 
 fn what_others_do_is_not_recorded() -> Result<(), Failed> {
-    let recording = Recording::start(Watch::default())?;
+    let recording = Recording::start(CALLS)?;
     let mut child = apart::start(shell("read line").stdin(Stdio::piped()).stdout(Stdio::null()))?;
     let process = child.id();
     // Here, on the host, while it waits.

@@ -10,14 +10,34 @@ const WORDS: usize = 10;
 /// Bitmaps of one sort: the machine's own calls, its narrower ones, those of x32.
 const ABIS: usize = 3;
 
-/// The longest name of a cgroup, with its NUL.
-const NAME: usize = 128;
+/// Words of the longest name of a cgroup, with its NUL.
+const NAME: usize = 15;
 
-/// Numbers before the bitmaps.
-const NUMBERS: usize = 8;
+/// Words of a slot.
+pub(super) const SLOT: usize = 128;
 
-/// Bytes of a slot.
-pub const SLOT: usize = (NUMBERS + 3 * ABIS * WORDS) * 8 + 2 * NAME;
+/// The word with the namespace's id.
+pub(super) const NAMESPACE: usize = 0;
+
+/// The word whose second half says what is muted.
+pub(super) const STATE: usize = 1;
+
+/// Instead of an id: the slot is about to be free, and nobody finds or claims it.
+pub(super) const LEAVING: u64 = u64::MAX;
+
+/// Where the bitmaps begin.
+#[cfg(test)]
+const WORKLOAD: usize = 2;
+
+/// `enum state` of `bpf/slots.h`: the one of the first process.
+const HOST: u32 = 2;
+
+/// What nobody wants to know of a namespace any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Muted {
+    pub accesses: bool,
+    pub permissions: bool,
+}
 
 /// One mount namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +55,8 @@ pub struct Slot {
     pub overflow: u64,
     /// The namespace's inode, as in `/proc/PID/ns/mnt`.
     pub inode: u64,
+    /// What was muted.
+    pub muted: Muted,
     /// What the workload called.
     pub workload: Calls,
     /// What the runtime called before the workload began.
@@ -51,22 +73,32 @@ pub struct Slot {
 pub struct Calls([[u64; WORDS]; ABIS]);
 
 impl Slot {
-    /// Reads the bytes; none when nobody has claimed the slot.
-    pub fn read(bytes: &[u8; SLOT]) -> Option<Self> {
-        let (numbers, names) = bytes.split_at(SLOT - 2 * NAME);
-        let mut numbers =
-            numbers.as_chunks::<8>().0.iter().map(|number| u64::from_ne_bytes(*number));
-        let mut next = || numbers.next().unwrap_or_default();
-        let [namespace, _state, cgroup, since, newest, first, overflow, inode]: [u64; NUMBERS] =
-            std::array::from_fn(|_| next());
+    /// Reads the words; none when nobody has claimed the slot, and for the host's own, in which nothing is recorded.
+    pub(super) fn read(words: &[u64; SLOT]) -> Option<Self> {
+        let mut words = words.iter().copied();
+        let mut next = || words.next().unwrap_or_default();
+        let [namespace, state] = [next(), next()];
+        // Two numbers of four bytes, in the machine's order.
+        let [state, muted] = [0, 4].map(|at| {
+            let mut number = [0; 4];
+            number.copy_from_slice(&state.to_ne_bytes()[at..at + 4]);
+            u32::from_ne_bytes(number)
+        });
+        if namespace == 0 || namespace == LEAVING || state == HOST {
+            return None;
+        }
         let mut calls = || Calls(std::array::from_fn(|_| std::array::from_fn(|_| next())));
         let (workload, setup, denied) = (calls(), calls(), calls());
-        let text = |bytes: &[u8]| {
-            let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-            String::from_utf8_lossy(&bytes[..end]).into_owned()
+        let [cgroup, since, newest, first, overflow, inode] = std::array::from_fn(|_| next());
+        let mut name = || {
+            let words: [u64; NAME] = std::array::from_fn(|_| next());
+            let bytes = words.map(u64::to_ne_bytes);
+            let text: Vec<u8> =
+                bytes.as_flattened().iter().copied().take_while(|byte| *byte != 0).collect();
+            String::from_utf8_lossy(&text).into_owned()
         };
-        let (leaf, parent) = names.split_at(NAME);
-        (namespace != 0).then(|| Self {
+        let (leaf, parent) = (name(), name());
+        Some(Self {
             namespace,
             cgroup,
             since,
@@ -74,12 +106,24 @@ impl Slot {
             first,
             overflow,
             inode,
+            muted: Muted::of_bits(muted),
             workload,
             setup,
             denied,
-            leaf: text(leaf),
-            parent: text(parent),
+            leaf,
+            parent,
         })
+    }
+}
+
+impl Muted {
+    /// `enum muted` of `bpf/slots.h`.
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.accesses) | u32::from(self.permissions) << 1
+    }
+
+    fn of_bits(bits: u32) -> Self {
+        Self { accesses: bits & 1 != 0, permissions: bits & 2 != 0 }
     }
 }
 
@@ -134,14 +178,12 @@ fn abis(machine: Arch) -> [Arch; ABIS] {
 mod tests {
     use super::*;
 
-    fn bytes(numbers: &[(usize, u64)], leaf: &str) -> [u8; SLOT] {
-        let mut bytes = [0; SLOT];
+    fn words(numbers: &[(usize, u64)]) -> [u64; SLOT] {
+        let mut words = [0; SLOT];
         for (place, number) in numbers {
-            bytes[place * 8..place * 8 + 8].copy_from_slice(&number.to_ne_bytes());
+            words[*place] = *number;
         }
-        let names = SLOT - 2 * NAME;
-        bytes[names..names + leaf.len()].copy_from_slice(leaf.as_bytes());
-        bytes
+        words
     }
 
     #[test]
@@ -150,23 +192,44 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_is_about_to_be_free_is_none() {
+        assert_eq!(Slot::read(&words(&[(0, LEAVING), (WORKLOAD, 1)])), None);
+    }
+
+    #[test]
+    fn what_is_muted_is_told_and_the_hosts_is_none() {
+        let muted = |state: u32, muted: u32| {
+            let mut word = [0; 8];
+            word[..4].copy_from_slice(&state.to_ne_bytes());
+            word[4..].copy_from_slice(&muted.to_ne_bytes());
+            Slot::read(&words(&[(0, 1), (STATE, u64::from_ne_bytes(word))])).map(|slot| slot.muted)
+        };
+        assert_eq!(muted(3, 0), Some(Muted::default()));
+        assert_eq!(muted(3, 1), Some(Muted { accesses: true, permissions: false }));
+        assert_eq!(muted(3, 2), Some(Muted { accesses: false, permissions: true }));
+        assert_eq!(muted(HOST, 0), None);
+    }
+
+    #[test]
     fn every_bit_is_a_call_of_its_architecture() {
         // read and futex_requeue of the machine, exit of the narrower one, getpid and execve of x32.
-        let workload = NUMBERS;
-        let slot = Slot::read(&bytes(
-            &[
-                (0, 7),
-                (5, 42),
-                (workload, 1),
-                (workload + 7, 1 << (456 - 7 * 64)),
-                (workload + WORDS, 1 << 1),
-                (workload + 2 * WORDS, 1 << 39),
-                (workload + 2 * WORDS + 8, 1 << (520 - 8 * 64)),
-            ],
-            "cri-containerd-abc.scope",
-        ))
+        let after = WORKLOAD + 3 * ABIS * WORDS;
+        let slot = Slot::read(&words(&[
+            (0, 7),
+            (WORKLOAD, 1),
+            (WORKLOAD + 7, 1 << (456 - 7 * 64)),
+            (WORKLOAD + WORDS, 1 << 1),
+            (WORKLOAD + 2 * WORDS, 1 << 39),
+            (WORKLOAD + 2 * WORDS + 8, 1 << (520 - 8 * 64)),
+            (after + 3, 42),
+            (after + 6, u64::from_ne_bytes(*b"abc.scop")),
+            (after + 7, u64::from_ne_bytes(*b"e\0\0\0\0\0\0\0")),
+            (after + 6 + NAME, u64::from_ne_bytes(*b"pod\0\0\0\0\0")),
+        ]))
         .unwrap();
-        assert_eq!((slot.namespace, slot.first, &*slot.leaf), (7, 42, "cri-containerd-abc.scope"));
+        assert_eq!(after + 6 + 2 * NAME, SLOT);
+        assert_eq!((slot.namespace, slot.first), (7, 42));
+        assert_eq!((&*slot.leaf, &*slot.parent), ("abc.scope", "pod"));
         let names: Vec<_> = slot.workload.by_name(Arch::X86_64).into_iter().collect();
         assert_eq!(
             names,
@@ -184,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_name_is_kept() {
-        let slot = Slot::read(&bytes(&[(0, 1), (NUMBERS + 9, 1 << 63)], "")).unwrap();
+        let slot = Slot::read(&words(&[(0, 1), (WORKLOAD + 9, 1 << 63)])).unwrap();
         let calls: Vec<_> = slot.workload.by_name(Arch::X86_64).into_iter().collect();
         assert_eq!(calls, [(Arch::X86_64, Err(639))]);
     }

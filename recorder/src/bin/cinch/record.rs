@@ -39,7 +39,7 @@ enum Target {
 pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
     // What is started here is under no filter.
     let denials = flags.command.is_empty();
-    let recording = Recording::start(Watch { denials })?;
+    let recording = Recording::start(Watch { calls: true, denials, ..Watch::default() })?;
     let stopped = stop_signal()?;
     let (target, name) = target(flags)?;
     if !matches!(target, Target::Command(_)) {
@@ -47,7 +47,7 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
     }
     let (slot, ended) = follow(&recording, target, flags.duration, &stopped)?;
     let name = flags.name.clone().unwrap_or_else(|| learned::object_name(&name));
-    let lost = recording.lost()?;
+    let lost = recording.lost();
     let machine = learned::machine();
     // What came before the command's own exec is none of the profile's business.
     let Learned { profile, unnamed } =
