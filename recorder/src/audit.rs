@@ -4,12 +4,13 @@ use std::borrow::Cow;
 
 use profile::kinds::seccomp::Arch;
 
-pub use line::{Stamp, parse};
+pub use line::{Stamp, parse, parse_message};
 
 mod apparmor;
 mod fields;
 mod line;
 mod seccomp;
+mod seen;
 mod selinux;
 
 /// One line.
@@ -32,6 +33,9 @@ pub struct Subject<'a> {
     pub comm: Option<Cow<'a, str>>,
     /// The path of the executable, as the container sees it.
     pub exe: Option<Cow<'a, str>>,
+    /// Who it ran as; of files, as whom they were used.
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
 }
 
 /// A system call on which a filter did more than to let it pass.
@@ -99,6 +103,8 @@ pub struct AppArmor<'a> {
     pub srcname: Option<Cow<'a, str>>,
     pub flags: Option<Cow<'a, str>>,
     pub class: Option<Cow<'a, str>>,
+    /// Why, where that is not plain: `failed mntpnt match`.
+    pub info: Option<Cow<'a, str>>,
 }
 
 /// What SELinux says.

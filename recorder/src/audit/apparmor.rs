@@ -28,6 +28,7 @@ pub(super) fn read(stamp: Stamp, rest: &str) -> Option<AppArmor<'_>> {
         srcname: None,
         flags: None,
         class: None,
+        info: None,
     };
     for (key, value) in fields(rest) {
         let text = || Some(value.text());
@@ -58,6 +59,7 @@ pub(super) fn read(stamp: Stamp, rest: &str) -> Option<AppArmor<'_>> {
             "srcname" => record.srcname = text(),
             "flags" => record.flags = plain(),
             "class" => record.class = plain(),
+            "info" => record.info = plain(),
             _ => {}
         }
     }

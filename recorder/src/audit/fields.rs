@@ -75,6 +75,8 @@ pub(super) fn subject(stamp: Stamp, rest: &str) -> Subject<'_> {
             "pid" => subject.pid = value.number(),
             "comm" => subject.comm = Some(value.text()),
             "exe" => subject.exe = Some(value.text()),
+            "uid" | "fsuid" => subject.uid = value.number(),
+            "gid" => subject.gid = value.number(),
             _ => {}
         }
     }

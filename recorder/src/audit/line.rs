@@ -11,13 +11,37 @@ pub struct Stamp {
     pub serial: u64,
 }
 
-/// Reads a line in whatever form: of the kernel's log, of netlink (number first), of auditd, of syslog. None when it is
+/// Reads a line in whatever form, `[audit: ][type=]KIND [msg=]audit(SECONDS.MILLIS:SERIAL): REST` after whatever the log
+/// puts before it: of the kernel's log, of netlink (number first), of auditd, of syslog. None when it is
 /// about something else, or is cut off.
 pub fn parse(line: &str) -> Option<Record<'_>> {
     if let Some(lost) = lost(line) {
         return Some(Record::Lost(lost));
     }
-    let (kind, stamp, rest) = head(line)?;
+    let place = line.find(AUDIT)?;
+    let (before, after) = (&line[..place], &line[place + AUDIT.len()..]);
+    let before = before.strip_suffix("msg=").unwrap_or(before).trim_end();
+    let kind = before.rsplit(' ').next()?;
+    body(kind.strip_prefix("type=").unwrap_or(kind), after)
+}
+
+/// Reads a message of netlink: its type is a number beside it, and it begins with `audit(`.
+pub fn parse_message(kind: u16, text: &str) -> Option<Record<'_>> {
+    let kind = match kind {
+        1326 => "SECCOMP",
+        1107 => "USER_AVC",
+        1400 | 1500..=1599 => "AVC",
+        _ => return None,
+    };
+    body(kind, text.strip_prefix(AUDIT)?)
+}
+
+/// What a record has before its stamp.
+const AUDIT: &str = "audit(";
+
+/// Reads `SECONDS.MILLIS:SERIAL): REST`.
+fn body<'a>(kind: &str, after: &'a str) -> Option<Record<'a>> {
+    let (stamp, rest) = stamp(after)?;
     if rest.starts_with("apparmor=") {
         return apparmor::read(stamp, rest).map(|record| Record::AppArmor(Box::new(record)));
     }
@@ -38,13 +62,7 @@ pub fn parse(line: &str) -> Option<Record<'_>> {
     }
 }
 
-/// `[audit: ][type=]KIND [msg=]audit(SECONDS.MILLIS:SERIAL): REST`, after whatever the log puts before it.
-fn head(line: &str) -> Option<(&str, Stamp, &str)> {
-    let place = line.find("audit(")?;
-    let (before, after) = (&line[..place], &line[place + "audit(".len()..]);
-    let before = before.strip_suffix("msg=").unwrap_or(before).trim_end();
-    let kind = before.rsplit(' ').next()?;
-    let kind = kind.strip_prefix("type=").unwrap_or(kind);
+fn stamp(after: &str) -> Option<(Stamp, &str)> {
     let (stamp, rest) = after.split_once("):")?;
     let (time, serial) = stamp.split_once(':')?;
     let (seconds, millis) = time.split_once('.')?;
@@ -53,7 +71,7 @@ fn head(line: &str) -> Option<(&str, Stamp, &str)> {
         millis: seconds.checked_mul(1000)?.checked_add(millis.parse().ok()?)?,
         serial: serial.parse().ok()?,
     };
-    Some((kind, stamp, rest.trim_start()))
+    Some((stamp, rest.trim_start()))
 }
 
 /// How many lines the kernel says that it has dropped.
@@ -71,17 +89,36 @@ fn lost(line: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    const REST: &str = r#"apparmor="DENIED" operation="open" profile="p" pid=9"#;
+
     #[test]
     fn every_form_has_a_kind_and_a_stamp() {
         let stamp = Stamp { millis: 1_795_193_002_593, serial: 5 };
         for form in [
-            "audit: type=1400 audit(1795193002.593:5): rest",
-            "1400 audit(1795193002.593:5): rest",
-            "type=1400 msg=audit(1795193002.593:5): rest",
-            "Nov 20 15:00:01 host kernel: [  270.853767] audit: type=1400 audit(1795193002.593:5): rest",
+            "audit: type=1400 audit(1795193002.593:5): ",
+            "1400 audit(1795193002.593:5): ",
+            "type=1400 msg=audit(1795193002.593:5): ",
+            "Nov 20 15:00:01 host kernel: [  270.853767] audit: type=1400 audit(1795193002.593:5): ",
         ] {
-            assert_eq!(head(form), Some(("1400", stamp, "rest")), "{form}");
+            let line = form.to_owned() + REST;
+            match parse(&line) {
+                Some(Record::AppArmor(record)) => assert_eq!(record.subject.stamp, stamp, "{form}"),
+                other => panic!("{form}: {other:?}"),
+            }
         }
+    }
+
+    #[test]
+    fn a_message_of_netlink_is_read_as_its_line() {
+        let text = format!("audit(1795193002.593:5): {REST}");
+        let line = format!("1400 {text}");
+        assert!(parse(&line).is_some());
+        assert_eq!(parse_message(1400, &text), parse(&line));
+        assert_eq!(parse_message(1503, &text), parse(&line), "AppArmor's own numbers");
+        let seccomp = "audit(1.1:5): pid=77 arch=c000003e syscall=5 code=0x7ffc0000";
+        assert!(matches!(parse_message(1326, seccomp), Some(Record::Seccomp(_))));
+        assert_eq!(parse_message(1300, &text), None, "what a call was is another matter");
+        assert_eq!(parse_message(1326, &format!("x {seccomp}")), None, "it begins with its stamp");
     }
 
     #[test]
