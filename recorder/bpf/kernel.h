@@ -18,7 +18,11 @@ typedef int s32;
 enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 };
+
+/* How an entry is written. */
+enum { BPF_ANY, BPF_NOEXIST };
 
 /* User space can have the map's memory in its own. */
 #define BPF_F_MMAPABLE (1 << 10)
@@ -28,6 +32,7 @@ struct bpf_raw_tracepoint_args {
 };
 
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
+static long (*const map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static u64 (*const ktime_get_ns)(void) = (void *)5;
 static u64 (*const get_current_pid_tgid)(void) = (void *)14;
 static u64 (*const get_current_cgroup_id)(void) = (void *)80;

@@ -4,12 +4,19 @@ use std::{io, sync::atomic::Ordering};
 
 use aya::{EbpfError, include_bytes_aligned, programs::ProgramError};
 
+use crate::{
+    seen::Permission,
+    selinuxfs::{self, SelinuxFs},
+};
+
 use loaded::Loaded;
+use permission::Permissions;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
 
 mod loaded;
 mod mapped;
+mod permission;
 mod slot;
 mod slots;
 
@@ -36,6 +43,13 @@ pub enum KernelError {
     Attach { program: &'static str, source: Box<ProgramError> },
     #[error("the programs have no {0}: they and this program are of different versions")]
     Different(&'static str),
+    #[error("SELinux is not on in this kernel: there is nothing to record for it")]
+    NoSelinux,
+    #[error(
+        "the kernel does not tell where it has the names of SELinux's permissions: that takes CAP_SYSLOG, \
+         kernel.kptr_restrict below 2, and a kernel that lists its variables (CONFIG_KALLSYMS_ALL); or record from logs"
+    )]
+    Unnamed,
     #[error("cannot read what was recorded")]
     Read(#[source] io::Error),
 }
@@ -50,7 +64,7 @@ pub struct Watch {
     pub denials: bool,
     /// What AppArmor has rules for: files, capabilities, sockets, mounts, signals, ptrace.
     pub accesses: bool,
-    /// What SELinux would refuse.
+    /// What SELinux does not allow.
     pub permissions: bool,
 }
 
@@ -67,6 +81,7 @@ pub struct Lost {
 #[derive(Debug)]
 pub struct Recording {
     slots: Slots,
+    permissions: Option<Permissions>,
     #[expect(dead_code, reason = "held: the programs end with it")]
     loaded: Loaded,
 }
@@ -85,7 +100,8 @@ impl Recording {
             // After the other: what has begun before this one runs was seen to begin.
             loaded.raw_tracepoint("sys_exit", "sys_exit")?;
         }
-        Ok(Self { slots, loaded })
+        let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
+        Ok(Self { slots, permissions, loaded })
     }
 
     /// What is in a slot; none while no container has claimed it.
@@ -119,14 +135,39 @@ impl Recording {
 
     /// Makes room: frees the slots (by place and namespace) of namespaces that are gone, and gives what was in them last.
     /// Waits some milliseconds for all of them together.
-    pub fn release(&self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
-        self.slots.release(gone).map_err(KernelError::Read)
+    pub fn release(&mut self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
+        let last = self.slots.release(gone).map_err(KernelError::Read)?;
+        if let Some(permissions) = &mut self.permissions {
+            let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
+            permissions.forget(&namespaces).map_err(KernelError::Read)?;
+        }
+        Ok(last)
+    }
+
+    /// Tells which permissions were asked for that the policy does not give, by namespace, each once.
+    pub fn permissions(
+        &mut self,
+        tell: &mut dyn FnMut(u64, Permission),
+    ) -> Result<(), KernelError> {
+        let Some(permissions) = &mut self.permissions else { return Ok(()) };
+        permissions.drain(tell).map_err(KernelError::Read)
     }
 
     /// What could not be recorded.
     pub fn lost(&self) -> Lost {
         self.slots.lost()
     }
+}
+
+fn watch_permissions(loaded: &mut Loaded) -> Result<Permissions, KernelError> {
+    if !selinuxfs::is_on() {
+        return Err(KernelError::NoSelinux);
+    }
+    let permissions = Permissions::new(loaded)?;
+    loaded.raw_tracepoint("selinux_audited", "selinux_audited")?;
+    // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
+    drop(SelinuxFs::default().forget_decisions());
+    Ok(permissions)
 }
 
 /// Whether the kernel said no for want of a capability.

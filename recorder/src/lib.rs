@@ -11,3 +11,4 @@ pub mod cgroup;
 pub mod kernel;
 pub mod learned;
 pub mod seen;
+pub mod selinuxfs;

@@ -1,0 +1,189 @@
+//! What SELinux has reported of each container, as `bpf/avc.h` keeps it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::File,
+    io::{self, BufReader},
+};
+
+use aya::maps::{Array, HashMap as Table, Map, MapData, MapError};
+
+use super::{KernelError, loaded::Loaded};
+use crate::seen::Permission;
+
+/// `CONTEXT`, `WORDING` and `CLASS_ITSELF` of `bpf/avc.h`.
+const CONTEXT: usize = 256;
+const WORDING: usize = 32;
+const CLASS_ITSELF: u32 = 32;
+
+/// `struct asked`: a namespace in two halves, the numbers of two contexts, that of a class, and nothing.
+type Key = [u32; 6];
+
+/// Who asks for what: context, context, class, by the kernel's numbers.
+type Ask = [u32; 3];
+
+/// What is asked for, a bit for each permission, by namespace.
+type Entry = (u64, Ask, u64);
+
+/// The tables in the kernel, and what of them was told already.
+#[derive(Debug)]
+pub(super) struct Permissions {
+    entries: Table<MapData, Key, u64>,
+    contexts: Table<MapData, u32, [u8; CONTEXT]>,
+    wordings: Table<MapData, [u32; 2], [u8; WORDING]>,
+    told: HashMap<(u64, Ask), u64>,
+}
+
+impl Permissions {
+    /// Finds the tables, and tells the programs where the kernel's own names of permissions are.
+    pub(super) fn new(loaded: &Loaded) -> Result<Self, KernelError> {
+        let address = address("secclass_map").ok_or(KernelError::Unnamed)?;
+        let read = |error| KernelError::Read(of_map(error));
+        let mut classes: Array<_, u64> =
+            Map::Array(data(loaded, "classes")?).try_into().map_err(read)?;
+        classes.set(0, address, 0).map_err(read)?;
+        Ok(Self {
+            entries: Map::HashMap(data(loaded, "permissions")?).try_into().map_err(read)?,
+            contexts: Map::HashMap(data(loaded, "contexts")?).try_into().map_err(read)?,
+            wordings: Map::HashMap(data(loaded, "wordings")?).try_into().map_err(read)?,
+            told: HashMap::new(),
+        })
+    }
+
+    /// Tells what was not told yet, with the namespace that asked for it.
+    pub(super) fn drain(&mut self, tell: &mut dyn FnMut(u64, Permission)) -> io::Result<()> {
+        let mut entries = Vec::new();
+        for entry in &self.entries {
+            let (key, bits) = entry.map_err(of_map)?;
+            let [low, high, source, target, class, _] = key;
+            entries.push((namespace(low, high), [source, target, class], bits));
+        }
+        for (namespace, ask, bits) in shared(&entries) {
+            let told = self.told.entry((namespace, ask)).or_default();
+            let new = bits & !*told;
+            *told |= new;
+            for bit in (0..32).filter(|bit| new & 1 << bit != 0) {
+                tell(namespace, self.words(ask, bit)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room: drops what is there of namespaces that are gone.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<u64>) -> io::Result<()> {
+        let keys: Result<Vec<Key>, _> = self.entries.keys().collect();
+        for key in keys.map_err(of_map)? {
+            if gone.contains(&namespace(key[0], key[1])) {
+                self.entries.remove(&key).map_err(of_map)?;
+            }
+        }
+        self.told.retain(|(namespace, _), _| !gone.contains(namespace));
+        Ok(())
+    }
+
+    fn words(&self, [source, target, class]: Ask, bit: u32) -> io::Result<Permission> {
+        let context = |sid: u32| self.contexts.get(&sid, 0).map(|bytes| text(&bytes));
+        let word = |number: u32| self.wordings.get(&[class, number], 0).map(|bytes| text(&bytes));
+        Ok(Permission {
+            scontext: context(source).map_err(of_map)?,
+            tcontext: context(target).map_err(of_map)?,
+            tclass: word(CLASS_ITSELF).map_err(of_map)?,
+            permission: word(bit).map_err(of_map)?,
+        })
+    }
+}
+
+/// What each namespace asks for, or may have asked for.
+///
+/// The kernel reports once what is asked for with one context, whichever container asks first: what others with exactly
+/// this context ask for then is not seen. Each of them gets what any of them was seen asking for.
+fn shared(entries: &[Entry]) -> Vec<Entry> {
+    let mut by_context = BTreeMap::<u32, (BTreeSet<u64>, BTreeMap<Ask, u64>)>::new();
+    for (namespace, ask, bits) in entries {
+        let (namespaces, asks) = by_context.entry(ask[0]).or_default();
+        namespaces.insert(*namespace);
+        *asks.entry(*ask).or_default() |= bits;
+    }
+    let each = by_context.values().flat_map(|(namespaces, asks)| {
+        namespaces
+            .iter()
+            .flat_map(|namespace| asks.iter().map(|(ask, bits)| (*namespace, *ask, *bits)))
+    });
+    each.collect()
+}
+
+/// Where the kernel has a variable of this name; none where it does not say: it has no names of variables, or hides
+/// addresses from whoever lacks `CAP_SYSLOG`.
+fn address(variable: &str) -> Option<u64> {
+    find(BufReader::new(File::open("/proc/kallsyms").ok()?), variable)
+}
+
+fn find(symbols: impl io::BufRead, variable: &str) -> Option<u64> {
+    symbols.lines().map_while(Result::ok).find_map(|line| {
+        // ADDRESS KIND NAME, and a module in brackets, which would be another variable.
+        let mut words = line.split_ascii_whitespace();
+        let address = words.next()?;
+        let found = words.nth(1)? == variable && words.next().is_none();
+        let address = u64::from_str_radix(address, 16).ok()?;
+        (found && address != 0).then_some(address)
+    })
+}
+
+fn data(loaded: &Loaded, name: &'static str) -> Result<MapData, KernelError> {
+    MapData::from_fd(loaded.map(name)?).map_err(|error| KernelError::Read(of_map(error)))
+}
+
+fn of_map(error: MapError) -> io::Error {
+    io::Error::other(error)
+}
+
+/// As the number lies in memory, in halves.
+fn namespace(low: u32, high: u32) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&low.to_ne_bytes());
+    bytes[4..].copy_from_slice(&high.to_ne_bytes());
+    u64::from_ne_bytes(bytes)
+}
+
+fn text(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_with_one_context_get_what_any_of_them_asked_for() {
+        let entries =
+            [(7, [1, 10, 6], 0b01), (8, [1, 10, 6], 0b10), (8, [1, 11, 6], 1), (9, [2, 10, 6], 4)];
+        assert_eq!(
+            shared(&entries),
+            [
+                (7, [1, 10, 6], 0b11),
+                (7, [1, 11, 6], 1),
+                (8, [1, 10, 6], 0b11),
+                (8, [1, 11, 6], 1),
+                (9, [2, 10, 6], 4),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name_where_addresses_are_shown() {
+        let symbols = "ffffffff82066280 D secclass_map_size\nffffffffc0066280 d secclass_map\t[module]\n\
+                       ffffffff82066288 D secclass_map\n";
+        assert_eq!(find(symbols.as_bytes(), "secclass_map"), Some(0xffff_ffff_8206_6288));
+        let hidden = "0000000000000000 D secclass_map\n";
+        assert_eq!(find(hidden.as_bytes(), "secclass_map"), None);
+    }
+
+    #[test]
+    fn a_namespace_is_read_as_it_lies_in_memory() {
+        let id: u64 = 0x0123_4567_89ab_cdef;
+        let bytes = id.to_ne_bytes();
+        let half = |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap());
+        assert_eq!(namespace(half(0), half(4)), id);
+    }
+}
