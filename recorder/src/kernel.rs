@@ -81,7 +81,7 @@ pub struct Lost {
 #[derive(Debug)]
 pub struct Recording {
     slots: Slots,
-    permissions: Option<Permissions>,
+    permissions: Option<Box<Permissions>>,
     #[expect(dead_code, reason = "held: the programs end with it")]
     loaded: Loaded,
 }
@@ -159,7 +159,7 @@ impl Recording {
     }
 }
 
-fn watch_permissions(loaded: &mut Loaded) -> Result<Permissions, KernelError> {
+fn watch_permissions(loaded: &mut Loaded) -> Result<Box<Permissions>, KernelError> {
     if !selinuxfs::is_on() {
         return Err(KernelError::NoSelinux);
     }
@@ -167,7 +167,7 @@ fn watch_permissions(loaded: &mut Loaded) -> Result<Permissions, KernelError> {
     loaded.raw_tracepoint("selinux_audited", "selinux_audited")?;
     // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
     drop(SelinuxFs::default().forget_decisions());
-    Ok(permissions)
+    Ok(Box::new(permissions))
 }
 
 /// Whether the kernel said no for want of a capability.
