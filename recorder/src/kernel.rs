@@ -1,19 +1,23 @@
 //! The programs in the kernel: loading them, attaching them, reading what they have recorded.
 
-use std::{io, sync::atomic::Ordering};
+use std::path::Path;
 
-use aya::{EbpfError, include_bytes_aligned, programs::ProgramError};
+use aya::include_bytes_aligned;
 
 use crate::{
     seen::Permission,
     selinuxfs::{self, SelinuxFs},
 };
 
+pub use error::KernelError;
+use folder::Folder;
 use loaded::Loaded;
 use permission::Permissions;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
 
+mod error;
+mod folder;
 mod loaded;
 mod mapped;
 mod permission;
@@ -27,32 +31,6 @@ pub const SLOTS: u32 = 16_384;
 const LAYOUT: u64 = 1;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
-
-/// Why nothing can be recorded.
-#[derive(Debug, thiserror::Error)]
-pub enum KernelError {
-    #[error("this program was built without clang, and so without what records in the kernel")]
-    Empty,
-    #[error(
-        "recording needs the capabilities CAP_BPF and CAP_PERFMON, or to be root: the kernel refused to load the programs"
-    )]
-    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("cannot load the programs into the kernel")]
-    Load(#[source] Box<EbpfError>),
-    #[error("cannot attach {program}")]
-    Attach { program: &'static str, source: Box<ProgramError> },
-    #[error("the programs have no {0}: they and this program are of different versions")]
-    Different(&'static str),
-    #[error("SELinux is not on in this kernel: there is nothing to record for it")]
-    NoSelinux,
-    #[error(
-        "the kernel does not tell where it has the names of SELinux's permissions: that takes CAP_SYSLOG, \
-         kernel.kptr_restrict below 2, and a kernel that lists its variables (CONFIG_KALLSYMS_ALL); or record from logs"
-    )]
-    Unnamed,
-    #[error("cannot read what was recorded")]
-    Read(#[source] io::Error),
-}
 
 /// What to look at: each costs every process on the machine a little.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,22 +55,46 @@ pub struct Lost {
     pub permissions: u64,
 }
 
-/// Programs that run until this is dropped.
+/// Programs that run until this is dropped, or until what was pinned is unpinned.
 #[derive(Debug)]
 pub struct Recording {
     slots: Slots,
     permissions: Option<Box<Permissions>>,
-    #[expect(dead_code, reason = "held: the programs end with it")]
+    /// Programs that are not pinned end with it.
     loaded: Loaded,
 }
 
 impl Recording {
     /// Loads the programs and attaches them.
     pub fn start(watch: Watch) -> Result<Self, KernelError> {
-        let mut loaded = Loaded::new()?;
+        Self::attach(Loaded::new(watch)?, watch)
+    }
+
+    /// The same with everything pinned in a folder of a BPF file system, which is made if it is not there: it goes on when
+    /// this is dropped and when the process dies, and whoever calls this again finds all that was recorded meanwhile.
+    ///
+    /// Programs that are there already are exchanged for these without a gap, and those that are not asked for any more
+    /// end, as does what only they had recorded. What another layout was recorded in is an error, and left as it is.
+    pub fn pinned(folder: &Path, watch: Watch) -> Result<Self, KernelError> {
+        let folder = Folder::made(folder)?;
+        let _one_at_a_time = folder.lock()?;
+        let recording = Self::attach(Loaded::pinned(folder, watch)?, watch)?;
+        recording.loaded.end_others()?;
+        Ok(recording)
+    }
+
+    /// Ends what is pinned in a folder, and forgets what was recorded; nothing is done where there is no such folder.
+    pub fn unpin(folder: &Path) -> Result<(), KernelError> {
+        Folder::found(folder)?.map_or(Ok(()), |folder| {
+            let _one_at_a_time = folder.lock()?;
+            folder.remove()
+        })
+    }
+
+    fn attach(mut loaded: Loaded, watch: Watch) -> Result<Self, KernelError> {
         let slots =
             Slots::new(loaded.map("slots")?, &loaded.map("control")?).map_err(KernelError::Read)?;
-        slots.layout().store(LAYOUT, Ordering::Relaxed);
+        slots.set_layout(LAYOUT);
         if watch.calls {
             loaded.raw_tracepoint("sys_enter", "sys_enter")?;
         }
@@ -168,18 +170,4 @@ fn watch_permissions(loaded: &mut Loaded) -> Result<Box<Permissions>, KernelErro
     // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
     drop(SelinuxFs::default().forget_decisions());
     Ok(Box::new(permissions))
-}
-
-/// Whether the kernel said no for want of a capability.
-fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::PermissionDenied
-        {
-            return true;
-        }
-        next = error.source();
-    }
-    false
 }

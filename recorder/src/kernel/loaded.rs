@@ -5,42 +5,91 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use aya::{
     Ebpf, EbpfLoader,
     maps::{Map, MapData},
-    programs::{Program, ProgramError, RawTracePoint},
+    programs::{Program, ProgramError, RawTracePoint, links::FdLink},
 };
+use aya_obj::Object;
 
-use super::{KernelError, OBJECT, is_refusal};
+use super::{KernelError, LAYOUT, OBJECT, Watch, error::is_refusal, folder::Folder, slots};
 
-/// Ends the programs when it is dropped.
+/// The map with what is known of all slots.
+const CONTROL: &str = "control";
+
+/// Maps that take much memory, and for whom: where these are not watched they have one entry.
+const LARGE: &[(&str, Needed)] = &[
+    ("permissions", |watch| watch.permissions),
+    ("contexts", |watch| watch.permissions),
+    ("wordings", |watch| watch.permissions),
+];
+
+/// Whether somebody needs a map.
+type Needed = fn(Watch) -> bool;
+
+/// Programs that are not pinned end when it is dropped.
 #[derive(Debug)]
 pub(super) struct Loaded {
     object: Ebpf,
+    /// Links of programs that are not pinned.
+    links: Vec<FdLink>,
+    folder: Option<Folder>,
+    attached: Vec<&'static str>,
 }
 
 impl Loaded {
     /// Makes the maps. No program runs yet.
-    pub(super) fn new() -> Result<Self, KernelError> {
+    pub(super) fn new(watch: Watch) -> Result<Self, KernelError> {
         if OBJECT.is_empty() {
             return Err(KernelError::Empty);
         }
-        let object = EbpfLoader::new().load(OBJECT).map_err(|error| {
+        Self::load(&mut loader(watch), None)
+    }
+
+    /// Makes those maps that are not in the folder yet.
+    pub(super) fn pinned(folder: Folder, watch: Watch) -> Result<Self, KernelError> {
+        let maps = maps(watch)?;
+        let mut found = Vec::new();
+        for map in &maps {
+            if let Some(there) = folder.pinned(&map.name)? {
+                map.check(&folder, &there)?;
+                found.push((
+                    map,
+                    there.info().map_err(|error| folder.unreadable(&map.name, error))?,
+                ));
+            }
+        }
+        for (map, there) in found {
+            if there.max_entries() != map.entries {
+                // It was not watched until now, or is not any more.
+                folder.forget(&map.name)?;
+            }
+        }
+        let mut loader = loader(watch);
+        for map in &maps {
+            loader.map_pin_path(&map.name, folder.map(&map.name));
+        }
+        Self::load(&mut loader, Some(folder))
+    }
+
+    fn load(loader: &mut EbpfLoader<'_>, folder: Option<Folder>) -> Result<Self, KernelError> {
+        let object = loader.load(OBJECT).map_err(|error| {
             if is_refusal(&error) {
                 KernelError::Refused(Box::new(error))
             } else {
                 KernelError::Load(Box::new(error))
             }
         })?;
-        Ok(Self { object })
+        Ok(Self { object, links: Vec::new(), folder, attached: Vec::new() })
     }
 
     /// A map, to be used as long as one likes.
     pub(super) fn map(&self, name: &'static str) -> Result<OwnedFd, KernelError> {
-        let (Map::Array(map) | Map::HashMap(map)) =
-            self.object.map(name).ok_or(KernelError::Different(name))?
-        else {
-            return Err(KernelError::Different(name));
-        };
-        let map: &MapData = map;
-        map.fd().as_fd().try_clone_to_owned().map_err(KernelError::Read)
+        use Map::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+        match self.object.map(name) {
+            Some(
+                Array(map) | HashMap(map) | LruHashMap(map) | PerCpuArray(map) | PerCpuHashMap(map)
+                | RingBuf(map),
+            ) => map.fd().as_fd().try_clone_to_owned().map_err(KernelError::Read),
+            _ => Err(KernelError::Different(name)),
+        }
     }
 
     /// Runs a program at a raw tracepoint.
@@ -52,22 +101,100 @@ impl Loaded {
         self.attach(name, |program| {
             let program: &mut RawTracePoint = program.try_into()?;
             program.load()?;
-            program.attach(tracepoint).map(drop)
+            let link = program.attach(tracepoint)?;
+            Ok(program.take_link(link)?.into())
         })
+    }
+
+    /// Ends programs that are pinned and were not attached by this one.
+    pub(super) fn end_others(&self) -> Result<(), KernelError> {
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.end_others(&self.attached))
     }
 
     fn attach(
         &mut self,
         name: &'static str,
-        attach: impl FnOnce(&mut Program) -> Result<(), ProgramError>,
+        attach: impl FnOnce(&mut Program) -> Result<FdLink, ProgramError>,
     ) -> Result<(), KernelError> {
         let program = self.object.program_mut(name).ok_or(KernelError::Different(name))?;
-        attach(program).map_err(|error| {
+        let link = attach(program).map_err(|error| {
             if is_refusal(&error) {
                 KernelError::Refused(Box::new(error))
             } else {
                 KernelError::Attach { program: name, source: Box::new(error) }
             }
-        })
+        })?;
+        match &self.folder {
+            Some(folder) => folder.pin(name, link)?,
+            None => self.links.push(link),
+        }
+        self.attached.push(name);
+        Ok(())
     }
+}
+
+/// A map as the object has it.
+struct Definition {
+    name: String,
+    entries: u32,
+    key: u32,
+    value: u32,
+}
+
+impl Definition {
+    /// Whether what is pinned is of the same form.
+    fn check(&self, folder: &Folder, pinned: &MapData) -> Result<(), KernelError> {
+        let unreadable = |error| folder.unreadable(&self.name, error);
+        let found = pinned.info().map_err(unreadable)?;
+        let differ = |what: &str, found: u64, known: u64| {
+            let (folder, what) = (folder.path().to_owned(), format!("{what} of {}", self.name));
+            Err(KernelError::Layout { folder, what, found, known })
+        };
+        if found.key_size() != self.key {
+            return differ("the key's size", found.key_size().into(), self.key.into());
+        }
+        if found.value_size() != self.value {
+            return differ("the value's size", found.value_size().into(), self.value.into());
+        }
+        if self.name == CONTROL {
+            let layout = slots::layout(pinned.fd().as_fd()).map_err(KernelError::Read)?;
+            // Nobody has written there yet when whoever made it was killed at once.
+            if layout != 0 && layout != LAYOUT {
+                return differ("the layout", layout, LAYOUT);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The object's maps. Those of constants are none: they come with each program anew.
+fn maps(watch: Watch) -> Result<Vec<Definition>, KernelError> {
+    if OBJECT.is_empty() {
+        return Err(KernelError::Empty);
+    }
+    let object =
+        Object::parse(OBJECT).map_err(|error| KernelError::Load(Box::new(error.into())))?;
+    let maps = object.maps.into_iter().filter(|(name, _)| !name.starts_with('.'));
+    Ok(maps
+        .map(|(name, map)| {
+            let (key, value) = (map.key_size(), map.value_size());
+            let entries = entries(&name, watch).unwrap_or_else(|| map.max_entries());
+            Definition { name, entries, key, value }
+        })
+        .collect())
+}
+
+/// How many entries a map has instead of those in the object.
+fn entries(name: &str, watch: Watch) -> Option<u32> {
+    LARGE.iter().find(|(large, of)| *large == name && !of(watch)).map(|_| 1)
+}
+
+fn loader<'a>(watch: Watch) -> EbpfLoader<'a> {
+    let mut loader = EbpfLoader::new();
+    for (name, _) in LARGE {
+        if let Some(entries) = entries(name, watch) {
+            loader.map_max_entries(name, entries);
+        }
+    }
+    loader
 }

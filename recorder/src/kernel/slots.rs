@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -43,9 +43,9 @@ impl Slots {
         Ok(Self { map, control, pages: Mutex::default(), in_page: page / (SLOT * 8) })
     }
 
-    /// The number of the layout that the memory was made for; 0 when it is new.
-    pub(super) fn layout(&self) -> &AtomicU64 {
-        &self.control.words()[LAYOUT]
+    /// Says which layout the memory is of.
+    pub(super) fn set_layout(&self, layout: u64) {
+        self.control.words()[LAYOUT].store(layout, Ordering::Relaxed);
     }
 
     pub(super) fn lost(&self) -> Lost {
@@ -155,6 +155,12 @@ impl Slots {
         drop(pages);
         Ok(seen)
     }
+}
+
+/// Which layout the memory of some control map is of; 0 when nobody has said so yet.
+pub(super) fn layout(control: BorrowedFd<'_>) -> io::Result<u64> {
+    let control = Mapped::new(control, 0, rustix::param::page_size() / 8)?;
+    Ok(control.words()[LAYOUT].load(Ordering::Relaxed))
 }
 
 /// Waits until programs that run now have ended: the kernel runs them inside of what its RCU waits for.
