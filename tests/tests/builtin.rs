@@ -42,6 +42,8 @@ mod languages;
 mod node;
 #[path = "builtin/recorded.rs"]
 mod recorded;
+#[path = "builtin/replicas.rs"]
+mod replicas;
 #[path = "builtin/table.rs"]
 mod table;
 #[path = "builtin/web_server.rs"]
@@ -171,6 +173,7 @@ fn main() -> ExitCode {
         }
     }
     trials.extend(recorded::trials(&lazy, runtime.handle()));
+    trials.push(replicas::trial(runtime.handle()));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 

@@ -28,6 +28,8 @@ impl Files {
         }
         key()
             .map(|key| repository().join("build/programs").join(key))
+            // Runtimes refuse a root that is reached by a link.
+            .and_then(|folder| folder.canonicalize().ok())
             .filter(|folder| folder.is_dir())
             .map(|folder| Self { folder })
             .ok_or_else(|| {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -42,7 +42,7 @@ struct Running {
 }
 
 impl Recorders {
-    fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let test = std::env::current_exe()?;
         let folder = test.ancestors().nth(2).context("a test lives in target/debug/deps")?;
         let program = folder.join("cinch");
@@ -72,20 +72,33 @@ impl Recorders {
 
     /// What was recorded of the only container.
     async fn filter(&self) -> Result<Value> {
-        let mut running =
-            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
-        let [Running { child, error, file }] = &mut running[..] else {
-            bail!("{} containers", running.len())
-        };
-        let status = until("the recorder has ended", WRITE, async || Ok(child.try_wait()?)).await;
-        if status.is_err() {
-            child.kill()?;
-            child.wait()?;
-        }
-        let mut said = String::new();
-        error.read_to_string(&mut said)?;
-        ensure!(status?.success() && said.contains("nothing lost"), "the recorder: {said}");
+        let [file] = &self.written().await?[..] else { bail!("not one container") };
         Ok(serde_json::from_slice(&std::fs::read(file)?)?)
+    }
+
+    /// Waits until all recorders have ended, and gives the files that they have written, one for each container.
+    pub(crate) async fn written(&self) -> Result<Vec<PathBuf>> {
+        let running =
+            std::mem::take(&mut *self.running.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut files = Vec::new();
+        for Running { mut child, mut error, file } in running {
+            let ended = until("the recorder has ended", WRITE, async || Ok(child.try_wait()?));
+            let status = ended.await;
+            if status.is_err() {
+                child.kill()?;
+                child.wait()?;
+            }
+            let mut said = String::new();
+            error.read_to_string(&mut said)?;
+            ensure!(status?.success() && said.contains("nothing lost"), "the recorder: {said}");
+            files.push(file);
+        }
+        Ok(files)
+    }
+
+    /// The command line, to work on what was written.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
     }
 }
 
