@@ -79,8 +79,12 @@ fn reading(paths: &[&str], denied: &[&str]) -> AppArmorProfileSpec {
 #[case::other_file(&["/etc/hosts"], &["/etc/passwd"], &[], Some(false))]
 #[case::denied(&["/etc/hosts"], &["/etc/**"], &["/etc/hosts"], Some(false))]
 #[case::denied_elsewhere(&["/etc/hosts"], &["/etc/**"], &["/etc/shadow"], Some(true))]
-#[case::perhaps_denied(&["/etc/hosts"], &["/etc/**"], &["/etc/h*"], None)]
-#[case::unknown_glob(&["/etc/hosts"], &["/etc/h*"], &[], None)]
+#[case::denied_by_glob(&["/etc/hosts"], &["/etc/**"], &["/etc/h*"], Some(false))]
+#[case::denied_by_another_glob(&["/etc/hosts"], &["/etc/**"], &["/etc/s*"], Some(true))]
+#[case::glob(&["/etc/hosts"], &["/etc/h*"], &[], Some(true))]
+#[case::other_glob(&["/etc/hosts"], &["/etc/s*"], &[], Some(false))]
+#[case::by_two(&["/etc/hosts"], &["/etc/[a-m]*", "/etc/[n-z]*"], &[], Some(true))]
+#[case::unknown_variable(&["/etc/hosts"], &["/etc/@{profile_name}"], &[], None)]
 fn what_globs_do_not_tell_is_not_claimed(
     #[case] left: &[&str],
     #[case] right: &[&str],

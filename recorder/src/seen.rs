@@ -83,6 +83,10 @@ impl Seen {
                 fstype,
                 options,
             },
+            // Behind its @ it is whatever the program likes, and often a path.
+            Access::Unix { kind, address } => {
+                Access::Unix { kind, address: path::general(&address) }
+            }
             other => other,
         };
         insert(&mut self.others, access, &mut self.beyond)

@@ -1,4 +1,4 @@
-//! What AppArmor profiles allow, united and compared, as far as that can be told of their globs. Pure.
+//! What AppArmor profiles allow, united and compared, as far as that can be told. Pure.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,6 +7,7 @@ use crate::kinds::apparmor::{Abstract, AppArmorMode, AppArmorProfileSpec};
 pub use merge::{NotMerged, merge};
 pub use subset::{Subset, subset};
 
+mod glob;
 mod merge;
 mod path;
 mod subset;
@@ -104,6 +105,11 @@ fn capability(name: &str) -> String {
 fn as_json(list: &'static str, rule: &impl serde::Serialize) -> Permission {
     let rule = serde_json::to_string(rule).expect("a rule has string keys alone");
     Permission::Rule { list, rule }
+}
+
+/// Whether a glob of AppArmor stands for a path; none where it has a variable of which the value is not known.
+pub fn matches(glob: &str, path: &str) -> Option<bool> {
+    glob::Globs::new([glob]).map(|globs| globs.matches(path.as_bytes()))
 }
 
 /// The paths that a profile denies, whatever it lists.

@@ -13,6 +13,7 @@ use crate::kinds::{
 };
 
 pub use body::BodyError;
+pub(crate) use variable::values;
 
 mod base;
 mod body;

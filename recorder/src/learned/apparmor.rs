@@ -10,7 +10,10 @@ use profile::kinds::{
 };
 
 use super::Profile;
-use crate::seen::{Access, Seen, Ways, fold};
+use crate::seen::{
+    Access, Seen, Ways,
+    fold::{self, Use},
+};
 
 /// What was asked for.
 #[derive(Debug, Default)]
@@ -73,7 +76,8 @@ impl Asked {
 
     fn rules(self) -> Abstract {
         let Self { executables, libraries, read, written, capabilities, tcp, udp, raw } = self;
-        let (read, written) = (fold::by_folder(read), fold::by_folder(written));
+        let (read, written) =
+            (fold::by_folder(read, Use::Read), fold::by_folder(written, Use::Changed));
         let list = |paths: &BTreeSet<String>| -> Vec<String> { paths.iter().cloned().collect() };
         let both: BTreeSet<_> = read.intersection(&written).cloned().collect();
         let only = |these: &BTreeSet<String>| -> Vec<String> {
@@ -84,7 +88,7 @@ impl Asked {
             executable: (!executables.is_empty() || !libraries.is_empty()).then(|| {
                 ExecutableRules {
                     allowed_executables: list(&executables),
-                    allowed_libraries: list(&fold::by_folder(libraries)),
+                    allowed_libraries: list(&fold::by_folder(libraries, Use::Read)),
                 }
             }),
             filesystem: (!read.is_empty() || !written.is_empty()).then(|| FilesystemRules {

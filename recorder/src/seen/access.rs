@@ -4,6 +4,8 @@ use std::ops::BitOr;
 
 use serde::{Deserialize, Serialize};
 
+use super::fold::Use;
+
 /// One thing that was done.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +76,12 @@ impl Ways {
     /// Whether all of these are among them.
     pub fn has_all(self, all: Self) -> bool {
         self.0 & all.0 == all.0
+    }
+
+    /// Whether these ways only look, or change or run something.
+    pub(crate) fn used(self) -> Use {
+        let looks = Self::READ | Self::MAP_EXEC;
+        if self.without(looks).is_empty() { Use::Read } else { Use::Changed }
     }
 
     /// Those that are not among others.

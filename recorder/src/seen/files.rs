@@ -51,7 +51,7 @@ impl Files {
         }
         for (ways, patterns) in by_ways {
             let share = patterns.len() * (FILES_MAX / 2) / all;
-            for pattern in fold::folded(patterns, share) {
+            for pattern in fold::folded(patterns, ways.used(), share) {
                 let known = self.ways.entry(pattern).or_default();
                 *known = *known | ways;
             }

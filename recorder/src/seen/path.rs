@@ -1,99 +1,85 @@
 //! Paths as a profile names them: what is another one each time becomes a glob. Pure.
 //!
-//! Nothing becomes broader than this: a component of a path that is a number below `/proc` is any process; one that is a
-//! UUID, 16 or more hexadecimal digits, or a temporary name (`.` or `-` or `_` and six or more letters and digits of mixed
-//! sort at its end) is any text in its place, without a `/`; and of a folder in which more than [`FILES_MAX`] files were
-//! used, every file, but not those of folders below.
+//! | what                                              | such as                             | becomes                 |
+//! |---------------------------------------------------|-------------------------------------|-------------------------|
+//! | a process, a task of it, one of its descriptors   | `/proc/17/task/18/fd/3`             | `/proc/@{pid}/task/@{tid}/fd/[0-9]*` |
+//! | a UUID, 12 or more hexadecimal digits             | `/v/123e4567-e89b-…`, `cri-4f2a….scope` | `/v/[0-9a-f]*-*-*-*-*`, `cri-[0-9a-f]*.scope` |
+//! | the time stamp of a volume of Kubernetes          | `..2026_11_21_10_20_30.123456`      | `..[0-9]*`              |
+//! | the end of a pod's name                           | `web-7d4b9c8f6d-x2x9z`              | `web-*-?????`           |
+//! | a random part of a name, as `mktemp` makes it     | `tmp.Xk29fQpL0a`, `sedAbC1dE`       | `tmp.??????????`, `sed??????` |
+//! | a number that is a part of the name of a file     | `base/16384/2619_fsm`, `x.1234`     | `base/[0-9]*/[0-9]*_fsm`, `x.[0-9]*` |
+//! | a processor or the like below `/sys/devices`      | `cpu17`                             | `cpu[0-9]*`             |
+//!
+//! What comes with an image (below [`OF_IMAGES`]) is the same in every container: there, numbers are versions, and stay;
+//! so do the names of shared libraries everywhere. Nothing becomes broader than that: a component stays one component, and
+//! keeps all that is before the first random part of it; [`is_alike`] says it for two paths.
+
+use name::Place;
+
+mod name;
+
+/// Folders at the top that hold what came with the image.
+pub const OF_IMAGES: [&str; 13] = [
+    "bin", "boot", "etc", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "snap", "srv",
+    "usr",
+];
+
+/// Folders in which every program makes files with random names.
+const TEMPORARY: [&str; 6] = ["/tmp", "/var/tmp", "/dev/shm", "/run", "/var/run", "/run/lock"];
 
 /// The path of a rule.
 pub fn general(path: &str) -> String {
-    let mut below_proc = false;
-    let components = path.split('/').enumerate().map(|(place, component)| match component {
-        "proc" if place == 1 => {
-            below_proc = true;
-            component.to_owned()
-        }
-        _ if below_proc && place == 2 && is_number(component) => "@{pid}".to_owned(),
-        _ if below_proc && place == 4 && is_number(component) => "@{tid}".to_owned(),
-        _ if is_uuid(component) || is_hash(component) => "*".to_owned(),
-        _ => temporary(component).unwrap_or_else(|| escaped(component)),
-    });
-    components.collect::<Vec<_>>().join("/")
+    let components: Vec<&str> = path.split('/').collect();
+    let named = (0..components.len()).map(|place| component(&components, place));
+    named.collect::<Vec<_>>().join("/")
 }
 
-/// What AppArmor would read as a glob is the character itself; one that it has no way to write is any.
-fn escaped(component: &str) -> String {
-    let mut text = String::new();
-    for c in component.chars() {
-        match c {
-            '*' | '?' | '[' | ']' | '{' | '}' | '^' | ',' => text.extend(['\\', c]),
-            // What stood for bytes that are no text; nobody knows how many.
-            char::REPLACEMENT_CHARACTER => text.push('*'),
-            '"' | '\\' => text.push('?'),
-            _ if c.is_control() => (0..c.len_utf8()).for_each(|_| text.push('?')),
-            _ => text.push(c),
+/// One component, as what is before it says what it can be.
+fn component(components: &[&str], at: usize) -> String {
+    let text = components[at];
+    let before = &components[..at];
+    match (before, text) {
+        (["", "proc"], "self") => return "@{pid}".to_owned(),
+        (["", "proc"], "thread-self") => return "@{pid}/task/@{tid}".to_owned(),
+        (["", "proc"], _) if name::is_number(text) => return "@{pid}".to_owned(),
+        (["", "proc", _, "task"], _) if name::is_number(text) => return "@{tid}".to_owned(),
+        (["", "proc", .., "fd" | "fdinfo"], _) if name::is_number(text) => {
+            return "[0-9]*".to_owned();
         }
+        (["", "proc", .., "map_files"], range) if range.contains('-') => {
+            return "[0-9a-f]*-[0-9a-f]*".to_owned();
+        }
+        (["", "proc", ..], _) => return name::escaped(text),
+        _ => {}
     }
-    text
+    let is_file = at + 1 == components.len();
+    let place = match before.get(1) {
+        None => Place::OfImage,
+        Some(&"sys") => Place::Device,
+        Some(top) if OF_IMAGES.contains(top) => Place::OfImage,
+        Some(_) if is_below_temporary(before) => Place::Temporary,
+        Some(_) => Place::Data,
+    };
+    name::general(text, place, is_file)
 }
 
-fn is_number(component: &str) -> bool {
-    !component.is_empty() && component.bytes().all(|b| b.is_ascii_digit())
+fn is_below_temporary(before: &[&str]) -> bool {
+    TEMPORARY.iter().any(|folder| {
+        let mut parts = before.iter();
+        folder.split('/').all(|part| parts.next() == Some(&part))
+    })
 }
 
-fn is_hash(component: &str) -> bool {
-    component.len() >= 16
-        && component.bytes().all(|b| b.is_ascii_hexdigit())
-        && component.bytes().any(|b| b.is_ascii_digit())
-}
-
-fn is_uuid(component: &str) -> bool {
-    let parts: Vec<_> = component.split('-').map(str::len).collect();
-    parts == [8, 4, 4, 4, 12] && component.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
-}
-
-/// A name with a random end, without that end.
-fn temporary(component: &str) -> Option<String> {
-    let (place, _) = component.char_indices().rfind(|(_, c)| matches!(c, '.' | '-' | '_'))?;
-    let (kept, random) = component.split_at(place + 1);
-    let mixed = |test: fn(&u8) -> bool| random.bytes().any(|b| test(&b));
-    let sorts =
-        [mixed(u8::is_ascii_digit), mixed(u8::is_ascii_lowercase), mixed(u8::is_ascii_uppercase)];
-    let random = random.len() >= 6
-        && random.bytes().all(|b| b.is_ascii_alphanumeric())
-        && sorts.into_iter().filter(|sort| *sort).count() >= 2;
-    random.then(|| escaped(kept) + "*")
+/// Whether a rule for one path may also allow another: both have as many components, and each of the one is that of the
+/// other, or begins as it and both go on with digits or with what looks random.
+pub fn is_alike(seen: &str, other: &str) -> bool {
+    let (seen, other): (Vec<_>, Vec<_>) = (seen.split('/').collect(), other.split('/').collect());
+    seen.len() == other.len()
+        && seen.iter().zip(&other).all(|(seen, other)| {
+            seen == other
+                || name::random_at(seen).is_some_and(|end| other.starts_with(&seen[..end]))
+        })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_another_one_each_time_becomes_a_glob() {
-        for (path, rule) in [
-            ("/etc/passwd", "/etc/passwd"),
-            ("/proc/4711/status", "/proc/@{pid}/status"),
-            ("/proc/4711/task/4712/comm", "/proc/@{pid}/task/@{tid}/comm"),
-            ("/var/4711/status", "/var/4711/status"),
-            ("/run/9f86d081884c7d659a2feaa0c55ad015/x", "/run/*/x"),
-            ("/v/123e4567-e89b-12d3-a456-426614174000", "/v/*"),
-            ("/tmp/tmp.Xk29fQpL0a", "/tmp/tmp.*"),
-            ("/usr/lib/libssl.so.3", "/usr/lib/libssl.so.3"),
-            ("/usr/share/readme-english", "/usr/share/readme-english"),
-            ("/srv/a[1].txt", "/srv/a\\[1\\].txt"),
-        ] {
-            assert_eq!(general(path), rule, "{path}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn whatever_a_path_is_its_rule_renders(path in "/[ -~]{0,40}(/[ -~]{0,20}){0,3}") {
-            let rules = serde_json::json!({ "filesystem": { "readOnlyPaths": [general(&path)] } });
-            let spec = serde_json::from_value(serde_json::json!({ "abstract": rules })).unwrap();
-            let rendered = profile::render::apparmor::render("p", &spec);
-            proptest::prop_assert!(rendered.is_ok(), "{}: {:?}", general(&path), rendered);
-        }
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
-//! Whether one of AppArmor's globs covers another, where that is plain to see. Pure.
+//! Whether AppArmor's globs cover another, or meet it. Pure.
+
+use super::glob::Globs;
 
 /// What is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,32 +10,26 @@ pub(super) enum Covers {
     Unknown,
 }
 
-/// Whether every file that the inner path stands for is one that the outer path stands for.
-pub(super) fn covers(outer: &str, inner: &str) -> Covers {
-    if outer == inner {
+/// Whether every file that the inner path stands for is one that one of the outer paths stands for.
+pub(super) fn covers(outer: &[&str], inner: &str) -> Covers {
+    if outer.contains(&inner) {
         return Covers::Yes;
     }
-    if is_literal(outer) && is_literal(inner) {
+    if is_literal(inner) && outer.iter().all(|outer| is_literal(outer)) {
         return Covers::No;
     }
-    if let Some(folder) = outer.strip_suffix("/**")
-        && is_literal(folder)
-    {
-        // Everything below, but not the folder itself.
-        let below = inner.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/'));
-        match below.and_then(|rest| rest.chars().next()) {
-            Some(first) if is_plain(first) || first == '*' => return Covers::Yes,
-            _ if is_literal(inner) => return Covers::No,
-            _ => {}
-        }
+    let globs = Globs::new(outer.iter().copied()).zip(Globs::new([inner]));
+    match globs.and_then(|(outer, inner)| outer.cover(&inner)) {
+        Some(true) => Covers::Yes,
+        Some(false) => Covers::No,
+        None => Covers::Unknown,
     }
-    Covers::Unknown
 }
 
-/// Whether a path and a glob may have a file in common.
-pub(super) fn may_meet(one: &str, other: &str) -> bool {
-    let is_apart = |glob: &str, path: &str| is_literal(path) && covers(glob, path) == Covers::No;
-    !is_apart(one, other) && !is_apart(other, one)
+/// Whether two globs have a file in common; none where that is not known.
+pub(super) fn meet(one: &str, other: &str) -> Option<bool> {
+    let (one, other) = (Globs::new([one])?, Globs::new([other])?);
+    one.meet(&other)
 }
 
 fn is_literal(path: &str) -> bool {
@@ -52,18 +48,18 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("/etc/**", "/etc/hosts", Covers::Yes)]
-    #[case("/etc/**", "/etc/ssl/*.pem", Covers::Yes)]
-    #[case("/etc/**", "/etc/**", Covers::Yes)]
-    #[case("/etc/**", "/etc/", Covers::No)]
-    #[case("/etc/**", "/etcetera", Covers::No)]
-    #[case("/etc/**", "/etc/{,hosts}", Covers::Unknown)]
-    #[case("/etc/hosts", "/etc/passwd", Covers::No)]
-    #[case("/etc/hosts", "/etc/h*", Covers::Unknown)]
-    #[case("/etc/*", "/etc/hosts", Covers::Unknown)]
-    #[case("@{PROC}/**", "/proc/1", Covers::Unknown)]
-    fn tells_what_is_plain_to_see(
-        #[case] outer: &str,
+    #[case(&["/etc/**"], "/etc/hosts", Covers::Yes)]
+    #[case(&["/etc/**"], "/etc/**", Covers::Yes)]
+    #[case(&["/etc/**"], "/etc/", Covers::No)]
+    #[case(&["/etc/**"], "/etcetera", Covers::No)]
+    #[case(&["/etc/**"], "/etc/{,hosts}", Covers::No)]
+    #[case(&["/etc/**", "/etc/"], "/etc/{,hosts}", Covers::Yes)]
+    #[case(&["/etc/hosts"], "/etc/passwd", Covers::No)]
+    #[case(&["@{PROC}/**"], "/proc/1", Covers::Yes)]
+    #[case(&["/@{profile_name}/**"], "/proc/1", Covers::Unknown)]
+    #[case(&[], "/etc/*", Covers::No)]
+    fn globs_are_compared_as_what_they_match(
+        #[case] outer: &[&str],
         #[case] inner: &str,
         #[case] covered: Covers,
     ) {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Permission, denied,
-    path::{Covers, covers, may_meet},
+    path::{Covers, covers, meet},
     permissions,
 };
 use crate::kinds::apparmor::AppArmorProfileSpec;
@@ -57,47 +57,49 @@ impl Permission {
     }
 
     fn may_be_in(&self, glob: &str) -> bool {
-        self.path().is_some_and(|path| may_meet(glob, path))
+        self.path().is_some_and(|path| meet(glob, path) != Some(false))
     }
 
     /// Whether it is among those that are allowed, and not taken back.
     fn is_in(&self, allowed: &BTreeSet<Self>, taken: &BTreeSet<&str>) -> Covers {
         if let Some(path) = self.path() {
-            if taken.iter().any(|glob| covers(glob, path) == Covers::Yes) {
+            // What is taken back in part is not allowed as a whole.
+            let meeting: Vec<_> = taken.iter().map(|glob| meet(glob, path)).collect();
+            if meeting.contains(&Some(true)) {
                 return Covers::No;
             }
-            if taken.iter().any(|glob| may_meet(glob, path)) {
+            if meeting.contains(&None) {
                 return Covers::Unknown;
             }
         }
         if allowed.contains(self) {
             return Covers::Yes;
         }
-        if allowed.iter().any(|other| matches!(other, Self::Policy(_))) {
+        let unknown = |other: &Self| match (self, other) {
+            (Self::Rule { list, .. }, Self::Rule { list: same, .. }) => list == same,
+            (_, other) => matches!(other, Self::Policy(_)),
+        };
+        if matches!(self, Self::Policy(_)) || allowed.iter().any(unknown) {
             return Covers::Unknown;
         }
-        let mut is_in = Covers::No;
-        for other in allowed {
-            match self.is_part_of(other) {
-                Covers::Yes => return Covers::Yes,
-                Covers::Unknown => is_in = Covers::Unknown,
-                Covers::No => {}
+        match self.path() {
+            Some(path) => {
+                let outer = allowed.iter().filter(|other| self.is_part_of(other));
+                covers(&outer.filter_map(Self::path).collect::<Vec<_>>(), path)
             }
+            None => Covers::No,
         }
-        is_in
     }
 
-    fn is_part_of(&self, other: &Self) -> Covers {
-        match (self, other) {
-            (Self::Policy(_), _) => Covers::Unknown,
-            (Self::Rule { list, .. }, Self::Rule { list: same, .. }) if list == same => {
-                Covers::Unknown
-            }
-            (Self::Execute(inner), Self::Execute(outer))
-            | (Self::Load(inner), Self::Load(outer))
-            | (Self::Read(inner), Self::Read(outer))
-            | (Self::Write(inner), Self::Write(outer)) => covers(outer, inner),
-            _ => Covers::No,
+    /// Whether another permission gives this one too, for the files of its path.
+    fn is_part_of(&self, other: &Self) -> bool {
+        // What may be run may be loaded and read; what may be loaded may be read.
+        match self {
+            Self::Execute(_) => matches!(other, Self::Execute(_)),
+            Self::Load(_) => matches!(other, Self::Execute(_) | Self::Load(_)),
+            Self::Read(_) => matches!(other, Self::Execute(_) | Self::Load(_) | Self::Read(_)),
+            Self::Write(_) => matches!(other, Self::Write(_)),
+            _ => false,
         }
     }
 }

@@ -32,6 +32,11 @@ pub(super) fn is_known(name: &str) -> bool {
     name == BUILT_IN || VARIABLES.iter().any(|(known, _)| *known == name)
 }
 
+/// The values of a variable, with a space between them.
+pub(crate) fn values(name: &str) -> Option<&'static str> {
+    VARIABLES.iter().find(|(known, _)| *known == name).map(|(_, values)| *values)
+}
+
 /// All of them, as they are written in a rule.
 pub(super) fn known() -> String {
     let names = VARIABLES.iter().map(|(name, _)| *name).chain([BUILT_IN]);
