@@ -1,154 +1,123 @@
 //! Makes an AppArmor profile of the accesses that were seen. Pure.
+//!
+//! What a program needs to start at all (the loader, the devices that a runtime gives, signals of the runtime, its own
+//! processes among themselves) is in every profile that is rendered, and need not have been seen: see
+//! `profile::render::apparmor`. [`bound`] says how far a profile goes beyond what was seen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use profile::kinds::{
-    AppArmorProfile, AppArmorProfileSpec,
-    apparmor::{
-        Abstract, AllowedProtocols, CapabilityRules, ExecutableRules, FilesystemRules, NetworkRules,
+use profile::{
+    kinds::{
+        AppArmorProfile, AppArmorProfileSpec,
+        apparmor::{Abstract, MountRule, PtraceRule, SignalRule, UnixRule},
     },
+    render,
 };
 
 use super::Profile;
-use crate::seen::{
-    Access, Seen, Ways,
-    fold::{self, Use},
-};
+use crate::seen::{Seen, path};
 
-/// What was asked for.
-#[derive(Debug, Default)]
-struct Asked {
-    executables: BTreeSet<String>,
-    libraries: BTreeSet<String>,
-    read: BTreeSet<String>,
-    written: BTreeSet<String>,
-    capabilities: BTreeSet<String>,
-    tcp: bool,
-    udp: bool,
-    raw: bool,
+pub mod bound;
+mod files;
+mod rules;
+
+/// No list of rules about anything but files and programs can have more (the schema of the kind says so).
+const RULES_MAX: usize = 128;
+
+/// How a profile is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Names that are others in the next container, such as the host name, which is that of the pod: in paths they become
+    /// `*`. Short ones and plain words are left alone, as folders have such names too.
+    pub names: Vec<String>,
 }
 
 /// The profile that allows what was seen.
-pub fn profile(name: &str, seen: &Seen) -> Profile<AppArmorProfile> {
-    let (mut asked, mut left) = (Asked::default(), BTreeSet::new());
-    for (path, ways) in seen.files().iter() {
-        asked.take_file(path, ways);
-    }
-    for access in seen.others() {
-        match access {
-            Access::Capability(name) => drop(asked.capabilities.insert(name.clone())),
-            Access::Socket { family, kind, .. } if asked.take_socket(family, kind) => {}
-            other => drop(left.insert(format!("{other:?}"))),
-        }
-    }
-    let spec =
-        AppArmorProfileSpec { abstract_: Some(asked.rules()), ..AppArmorProfileSpec::default() };
-    Profile { profile: AppArmorProfile::new(name, spec), left: left.into_iter().collect() }
+pub fn profile(name: &str, seen: &Seen, options: &Options) -> Profile<AppArmorProfile> {
+    let mut left = BTreeSet::new();
+    let lists = files::Lists::new(seen.files(), |pattern| options.general(pattern), &mut left);
+    let rules = rules::Rules::new(seen.others(), &mut left);
+    let rules::Rules { network, capabilities, ptrace, signal, mount, unix } = rules;
+    let abstract_ = Abstract {
+        executable: lists.executable(),
+        filesystem: lists.filesystem(),
+        network,
+        capability: capabilities,
+        ptrace: fitting(name, ptrace, &mut left),
+        signal: fitting(name, signal, &mut left),
+        mount: fitting(name, mount, &mut left),
+        unix: fitting(name, unix, &mut left),
+    };
+    let spec = AppArmorProfileSpec { abstract_: Some(abstract_), ..AppArmorProfileSpec::default() };
+    let mut profile = AppArmorProfile::new(name, spec);
+    let description = format!(
+        "{} files and {} other accesses, recorded; what a program needs to start is added on the node",
+        seen.files().len(),
+        seen.others().count()
+    );
+    profile.metadata.annotations = Some(BTreeMap::from([("description".to_owned(), description)]));
+    Profile { profile, left: left.into_iter().collect() }
 }
 
-impl Asked {
-    fn take_file(&mut self, path: &str, ways: Ways) {
-        if ways.has(Ways::EXEC) {
-            self.executables.insert(path.to_owned());
-        }
-        if ways.has(Ways::MAP_EXEC) {
-            self.libraries.insert(path.to_owned());
-        }
-        if ways.has(Ways::READ) {
-            self.read.insert(path.to_owned());
-        }
-        // Creating, deleting, renaming, linking and locking are ways to write.
-        let written = Ways::WRITE | Ways::CREATE | Ways::REMOVE | Ways::RENAME | Ways::LINK;
-        if ways.has(written | Ways::LOCK) {
-            self.written.insert(path.to_owned());
-        }
+impl Options {
+    fn general(&self, pattern: &str) -> String {
+        let long = |name: &&String| name.len() >= 5 && name.contains(|c: char| !c.is_alphabetic());
+        self.names
+            .iter()
+            .filter(long)
+            .fold(pattern.to_owned(), |pattern, name| pattern.replace(&path::escaped(name), "*"))
     }
+}
 
-    fn take_socket(&mut self, family: &str, kind: &str) -> bool {
-        match (family, kind) {
-            ("inet" | "inet6", "stream") => self.tcp = true,
-            ("inet" | "inet6", "dgram") => self.udp = true,
-            ("inet" | "inet6", "raw") | ("packet", _) => self.raw = true,
-            _ => return false,
-        }
-        true
+/// A rule that can stand in a profile alone.
+trait Rule: Clone + std::fmt::Debug {
+    fn alone(self) -> Abstract;
+}
+
+impl Rule for PtraceRule {
+    fn alone(self) -> Abstract {
+        Abstract { ptrace: vec![self], ..Abstract::default() }
     }
+}
 
-    fn rules(self) -> Abstract {
-        let Self { executables, libraries, read, written, capabilities, tcp, udp, raw } = self;
-        let (read, written) =
-            (fold::by_folder(read, Use::Read), fold::by_folder(written, Use::Changed));
-        let list = |paths: &BTreeSet<String>| -> Vec<String> { paths.iter().cloned().collect() };
-        let both: BTreeSet<_> = read.intersection(&written).cloned().collect();
-        let only = |these: &BTreeSet<String>| -> Vec<String> {
-            these.difference(&both).cloned().collect()
+impl Rule for SignalRule {
+    fn alone(self) -> Abstract {
+        Abstract { signal: vec![self], ..Abstract::default() }
+    }
+}
+
+impl Rule for MountRule {
+    fn alone(self) -> Abstract {
+        Abstract { mount: vec![self], ..Abstract::default() }
+    }
+}
+
+impl Rule for UnixRule {
+    fn alone(self) -> Abstract {
+        Abstract { unix: vec![self], ..Abstract::default() }
+    }
+}
+
+/// The rules that a profile can have: one that cannot be written would keep the whole profile from being installed.
+fn fitting<R: Rule>(name: &str, rules: Vec<R>, left: &mut BTreeSet<String>) -> Vec<R> {
+    let mut fit = Vec::new();
+    for rule in rules {
+        let spec = AppArmorProfileSpec {
+            abstract_: Some(rule.clone().alone()),
+            ..AppArmorProfileSpec::default()
         };
-        let network = tcp || udp || raw;
-        Abstract {
-            executable: (!executables.is_empty() || !libraries.is_empty()).then(|| {
-                ExecutableRules {
-                    allowed_executables: list(&executables),
-                    allowed_libraries: list(&fold::by_folder(libraries, Use::Read)),
-                }
-            }),
-            filesystem: (!read.is_empty() || !written.is_empty()).then(|| FilesystemRules {
-                read_only_paths: only(&read),
-                write_only_paths: only(&written),
-                read_write_paths: list(&both),
-                denied_paths: Vec::new(),
-            }),
-            network: network.then(|| NetworkRules {
-                allow_raw: raw.then_some(true),
-                allowed_protocols: Some(AllowedProtocols {
-                    allow_tcp: tcp.then_some(true),
-                    allow_udp: udp.then_some(true),
-                }),
-            }),
-            capability: (!capabilities.is_empty())
-                .then(|| CapabilityRules { allowed_capabilities: list(&capabilities) }),
-            ..Abstract::default()
+        match render::apparmor::render(name, &spec) {
+            Ok(_) if fit.len() < RULES_MAX => fit.push(rule),
+            Ok(_) => {
+                left.insert(format!("{rule:?}: a profile has at most {RULES_MAX} such rules"));
+            }
+            Err(error) => {
+                left.insert(format!("{rule:?}: {error}"));
+            }
         }
     }
+    fit
 }
 
 #[cfg(test)]
-mod tests {
-    use profile::render;
-
-    use super::*;
-
-    #[test]
-    fn what_was_seen_becomes_a_profile_that_renders() {
-        let mut seen = Seen::default();
-        for (path, ways) in [
-            ("/etc/passwd", Ways::READ),
-            ("/var/log/x", Ways::CREATE | Ways::READ),
-            ("/usr/bin/id", Ways::EXEC),
-            ("/lib/libc.so.6", Ways::READ | Ways::MAP_EXEC),
-        ] {
-            seen.access(Access::File { path: path.to_owned(), ways });
-        }
-        seen.access(Access::Capability("setuid".to_owned()));
-        let socket = |family: &str| Access::Socket {
-            family: family.to_owned(),
-            kind: "stream".to_owned(),
-            protocol: 6,
-        };
-        seen.access(socket("inet6"));
-        seen.access(socket("vsock"));
-        let Profile { profile, left } = profile("p", &seen);
-        assert_eq!(left.len(), 1);
-        let rules = profile.spec.abstract_.clone().unwrap();
-        let files = rules.filesystem.unwrap();
-        assert_eq!(files.read_only_paths, ["/etc/passwd", "/lib/libc.so.6"]);
-        assert_eq!(files.read_write_paths, ["/var/log/x"]);
-        assert!(files.write_only_paths.is_empty());
-        let programs = rules.executable.unwrap();
-        assert_eq!(programs.allowed_executables, ["/usr/bin/id"]);
-        assert_eq!(programs.allowed_libraries, ["/lib/libc.so.6"]);
-        assert_eq!(rules.capability.unwrap().allowed_capabilities, ["setuid"]);
-        let protocols = rules.network.unwrap().allowed_protocols.unwrap();
-        assert_eq!((protocols.allow_tcp, protocols.allow_udp), (Some(true), None));
-        render::apparmor::render("p", &profile.spec).unwrap();
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@
 //! keeps all that is before the first random part of it; [`is_alike`] says it for two paths.
 
 use name::Place;
+pub(crate) use name::escaped;
 
 mod name;
 
@@ -49,7 +50,7 @@ fn component(components: &[&str], at: usize) -> String {
         (["", "proc", .., "map_files"], range) if range.contains('-') => {
             return "[0-9a-f]*-[0-9a-f]*".to_owned();
         }
-        (["", "proc", ..], _) => return name::escaped(text),
+        (["", "proc", ..], _) => return escaped(text),
         _ => {}
     }
     let is_file = at + 1 == components.len();

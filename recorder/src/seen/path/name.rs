@@ -241,7 +241,7 @@ pub(super) fn is_number(token: &str) -> bool {
 }
 
 /// What AppArmor would read as a glob is the character itself; one that it has no way to write is any.
-pub(super) fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut glob = String::new();
     for c in text.chars() {
         match c {
