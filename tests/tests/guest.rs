@@ -12,6 +12,8 @@ use tokio::runtime::{Handle, Runtime};
 mod agent;
 #[path = "guest/apparmor.rs"]
 mod apparmor;
+#[path = "guest/cells.rs"]
+mod cells;
 #[path = "guest/drift.rs"]
 mod drift;
 #[path = "guest/harness.rs"]
@@ -51,6 +53,7 @@ const ALL: &[&[Question]] = &[
     drift::QUESTIONS,
     recorder::QUESTIONS,
     recording::QUESTIONS,
+    cells::QUESTIONS,
 ];
 
 fn main() -> ExitCode {

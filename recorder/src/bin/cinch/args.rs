@@ -15,7 +15,7 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write the seccomp profile of what a command and its children do, or a container
+    /// Write the profile of what a command and its children do, or a container
     Record(RecordFlags),
     /// Write the profile that allows what any of several profiles of one kind allows
     Merge(MergeFlags),
@@ -92,6 +92,12 @@ pub(crate) enum Output {
 
 #[derive(Debug, Args)]
 pub(crate) struct RecordFlags {
+    /// Write a profile of this kind
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) kind: KindFlag,
+    /// Record by programs in the kernel
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) recorder: RecorderFlag,
     /// Write the profile as an object for a cluster, or as the JSON that runtimes read
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
@@ -123,6 +129,37 @@ pub(crate) enum Format {
     #[default]
     Crd,
     Raw,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RecorderFlag {
+    /// Programs in the kernel
+    #[default]
+    Bpf,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KindFlag {
+    #[default]
+    Seccomp,
+    Apparmor,
+    Selinux,
+    /// One of each kind that there is on this machine
+    All,
+}
+
+impl KindFlag {
+    /// The kinds that are meant.
+    pub(crate) fn kinds(self) -> Vec<Self> {
+        match self {
+            Self::All => {
+                let mut all = vec![Self::Seccomp, Self::Apparmor];
+                all.extend(recorder::selinuxfs::is_on().then_some(Self::Selinux));
+                all
+            }
+            one => vec![one],
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
