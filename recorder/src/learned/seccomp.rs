@@ -75,6 +75,11 @@ pub fn profile(name: &str, seen: &Seen, options: Options) -> Profile<SeccompProf
 
 #[cfg(test)]
 mod tests {
+    use profile::{
+        algebra::seccomp::{Abi, Call, Verdict, evaluate},
+        render,
+    };
+
     use super::*;
 
     const RUNC: Options = Options { machine: Arch::X86_64, base: Base::Runc };
@@ -89,5 +94,38 @@ mod tests {
         assert!(!rules[1].names.contains(&"execve".to_owned()), "once is enough");
         assert_eq!(learned.profile.spec.default_action, Action::Errno);
         assert_eq!(learned.profile.spec.architectures, [Arch::X86_64]);
+    }
+    #[test]
+    fn calls_of_other_architectures_are_served_and_numbers_without_a_name_told() {
+        let mut seen = Seen::default();
+        seen.call(Arch::X86_64, 0);
+        // _llseek is none of the machine's own.
+        seen.call(Arch::X86, 140);
+        seen.call(Arch::X32, syscall::X32_BIT + 520);
+        seen.call(Arch::X86_64, 999);
+        let learned = profile("x", &seen, RUNC);
+        let spec = &learned.profile.spec;
+        assert_eq!(spec.architectures, [Arch::X86, Arch::X86_64, Arch::X32]);
+        assert_eq!(spec.syscalls[0].names, ["_llseek", "execve", "read"]);
+        assert_eq!(learned.left, ["system call 999 of SCMP_ARCH_X86_64: it has no name here"]);
+    }
+
+    #[test]
+    fn what_was_not_called_fails_with_eperm() {
+        let mut seen = Seen::default();
+        seen.call(Arch::X86_64, 0);
+        let spec = profile("x", &seen, RUNC).profile.spec;
+        let outcome = |syscall: &str| {
+            let call = Call { abi: Abi::Own, syscall: syscall.to_owned(), args: [0; 6] };
+            evaluate(&spec, &call).unwrap().certain().unwrap()
+        };
+        assert_eq!(outcome("mount"), Verdict::new(Action::Errno, Some(libc::EPERM.unsigned_abs())));
+        assert_eq!(outcome("read"), Verdict::new(Action::Allow, None));
+        // Without a number of its own a runtime takes EPERM (defaultErrnoRet of the OCI runtime specification).
+        let json = render::seccomp::render("x", &spec, &|_| None).unwrap().to_json();
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["defaultAction"], "SCMP_ACT_ERRNO");
+        assert_eq!(json.get("defaultErrnoRet"), None);
+        assert_eq!(json["architectures"], serde_json::json!(["SCMP_ARCH_X86_64"]));
     }
 }
