@@ -1,6 +1,6 @@
 //! The command line, as typed.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use recorder::base::Base;
@@ -17,6 +17,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Write the profile of what a command and its children do, or a container
     Record(RecordFlags),
+    /// Run a command under a seccomp profile, and tell which calls the profile denies it
+    Run(RunFlags),
     /// Write the profile that allows what any of several profiles of one kind allows
     Merge(MergeFlags),
     /// Tell how two profiles of one kind differ; the exit code is 1 when they do
@@ -122,6 +124,42 @@ pub(crate) struct RecordFlags {
     /// The command
     #[arg(last = true, required_unless_present_any = ["pid", "container"], value_name = "COMMAND")]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag, and none excludes another")]
+#[expect(clippy::doc_markdown, reason = "clap prints it as it stands")]
+pub(crate) struct RunFlags {
+    /// The profile: a SeccompProfile, or the JSON that runtimes read; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: PathBuf,
+    /// Take the profile with this name, where the file has several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Look for the profiles that it builds on in this file too; can be given several times
+    #[arg(long, value_name = "FILE")]
+    pub(crate) base_profile: Vec<PathBuf>,
+    /// At the end, report what was denied as text, or as JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Report to this file and not to standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Do not tell of a denied call when it is made for the first time
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// End when the command ends; do not wait for other processes that it has started
+    #[arg(long)]
+    pub(crate) leave: bool,
+    /// Let programs gain privileges (no no_new_privs); needs CAP_SYS_ADMIN
+    #[arg(long)]
+    pub(crate) privileges: bool,
+    /// Have the kernel write denied calls to the audit log as well (SECCOMP_FILTER_FLAG_LOG)
+    #[arg(long)]
+    pub(crate) log: bool,
+    /// The command
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

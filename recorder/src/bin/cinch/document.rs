@@ -45,14 +45,25 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
 
 /// Reads all profiles of a file, - for standard input.
 pub(crate) fn read_all(path: &Path) -> anyhow::Result<Vec<Document>> {
-    let shown = path.display();
+    read_text(&text(path)?, path)
+}
+
+/// The text of a file, - for standard input.
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     let mut text = String::new();
     if path.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text).context("cannot read standard input")?;
     } else {
+        let shown = path.display();
         text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
     }
-    let values = parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("{shown}"))?;
+    Ok(text)
+}
+
+/// Reads all profiles of a text, that of a file with this name.
+pub(crate) fn read_text(text: &str, path: &Path) -> anyhow::Result<Vec<Document>> {
+    let shown = path.display();
+    let values = parse(text).map_err(anyhow::Error::msg).with_context(|| format!("{shown}"))?;
     let mut documents = Vec::new();
     for (number, value) in (1..).zip(values) {
         let document = document(value)

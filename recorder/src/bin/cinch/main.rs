@@ -9,12 +9,16 @@ use crate::args::{Cli, Command};
 mod args;
 mod compare;
 mod document;
+mod executable;
 mod files;
 mod record;
+mod run;
+mod signals;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Record(flags) => record::record(&flags),
+        Command::Run(flags) => run::run(&flags),
         Command::Merge(flags) => files::merge(&flags),
         Command::Diff(flags) => files::diff(&flags),
         Command::Check(flags) => files::check(&flags),

@@ -1,0 +1,316 @@
+//! `cinch run`: runs a command under a seccomp profile, and tells what the profile denies it.
+//!
+//! Where the profile's filter would answer with an error number, the one that is installed asks here, and gets that answer:
+//! for the command nothing is different, and no privilege is needed to see what it is denied. Should this process be
+//! killed, the kernel itself answers with ENOSYS: nobody waits for ever.
+
+use std::{
+    io::{self, Write as _},
+    os::fd::AsFd as _,
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, bail};
+use filter::Program;
+use profile::{kinds::seccomp::Flag, render::seccomp::Filter};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    process::{Pid, WaitOptions, waitpid},
+};
+
+use self::{
+    denied::Denied,
+    listener::Listener,
+    report::{Report, shown, signal_name},
+    start::{Failed, Started, Under},
+};
+use crate::{
+    args::{Output, RunFlags},
+    executable::{self, NotRun},
+    signals::{self, Signals},
+};
+
+mod choose;
+mod denied;
+mod listener;
+mod report;
+mod start;
+
+/// How long is waited in silence for what the command has left.
+const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+
+/// Why nobody can listen.
+const BUSY: &str =
+    "somebody else is asked about calls of this process already, and the kernel allows one alone";
+
+/// Runs the command, and ends as it did.
+pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
+    let RunFlags { profile, name, base_profile, .. } = flags;
+    let named = choose::read(profile, name.as_deref(), base_profile)?;
+    let program =
+        filter::compile(&named.filter).with_context(|| format!("{}", profile.display()))?;
+    // Where it cannot be written, the command need not run.
+    let report_to = flags.report.as_ref().map(|path| {
+        std::fs::File::create(path).with_context(|| format!("cannot write {}", path.display()))
+    });
+    let report_to = report_to.transpose()?;
+    let [first, ..] = &flags.command[..] else { bail!("a command is needed") };
+    let file = match executable::find(first, std::env::var_os("PATH")) {
+        Ok(file) => file,
+        Err(error) => return not_run(&error),
+    };
+    let signals = Signals::listen().context("cannot listen for signals")?;
+    let under = Under {
+        filter: &program,
+        flags: kernel_flags(&named.filter, flags.log),
+        privileges: flags.privileges,
+    };
+    let started = start::start(&file, &flags.command, &under, signals.before())
+        .context("cannot start the command")?;
+    let mut supervised = Supervised::new(started, &program, flags)?;
+    let over = supervised.follow(&signals)?;
+    match supervised.started.failed() {
+        Some(Failed::Program(error)) => return not_run(&NotRun::new(first, &error)),
+        Some(Failed::Filter(error)) if error.raw_os_error() == Some(libc::EACCES) => bail!(
+            "the kernel does not take a filter from a process that may gain privileges: leave --privileges out, or have \
+             CAP_SYS_ADMIN"
+        ),
+        Some(Failed::Filter(error)) => {
+            return Err(error).context("the kernel does not take the filter");
+        }
+        None => {}
+    }
+    let mut report = Report {
+        command: flags.command.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
+        profile: &named.name,
+        exit_code: over.code(),
+        signal: over.signal.map(signal_name),
+        unknown: supervised.unknown.clone(),
+        denied: Vec::new(),
+        others: 0,
+        left: over.left,
+    };
+    report.denied(&supervised.denied);
+    let text = match flags.output {
+        Output::Text => report.text(),
+        Output::Json => serde_json::to_string_pretty(&report).context("cannot write JSON")? + "\n",
+    };
+    match (report_to, &flags.report) {
+        (Some(mut to), Some(path)) => to
+            .write_all(text.as_bytes())
+            .with_context(|| format!("cannot write {}", path.display()))?,
+        // Nobody is left to tell when standard error is closed; the command's exit code still is to be told.
+        _ => drop(io::stderr().write_all(text.as_bytes())),
+    }
+    let code = over.code();
+    if over.left {
+        supervised.go_on_answering();
+    }
+    Ok(ExitCode::from(code))
+}
+
+fn not_run(error: &NotRun) -> anyhow::Result<ExitCode> {
+    writeln!(io::stderr(), "error: {error}").context("cannot print")?;
+    Ok(ExitCode::from(error.code()))
+}
+
+/// The flags of a filter as the kernel takes them. `TSYNC` is for processes with more than one thread, and that of
+/// `WAIT_KILLABLE_RECV` is set in any case.
+fn kernel_flags(filter: &Filter, log: bool) -> libc::c_ulong {
+    let own = filter.flags.iter().map(|flag| match flag {
+        Flag::Log => libc::SECCOMP_FILTER_FLAG_LOG,
+        Flag::SpecAllow => libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+        Flag::Tsync | Flag::WaitKillableRecv => 0,
+    });
+    own.fold(if log { libc::SECCOMP_FILTER_FLAG_LOG } else { 0 }, |all, flag| all | flag)
+}
+
+/// A command that runs under a filter.
+struct Supervised<'a> {
+    started: Started,
+    program: &'a Program,
+    listener: Option<Listener>,
+    /// Why nobody listens.
+    unknown: Option<String>,
+    denied: Denied,
+    /// Whether each new denied call is told at once.
+    live: bool,
+    /// Whether what the command leaves behind is not waited for.
+    leave: bool,
+}
+
+/// How a command has ended.
+#[derive(Clone, Copy, Debug)]
+struct Over {
+    code: i32,
+    signal: Option<i32>,
+    /// Whether something still runs under its filter.
+    left: bool,
+}
+
+impl Over {
+    /// The code that a shell would give.
+    fn code(self) -> u8 {
+        let code = self.signal.map_or(self.code, |signal| 128 + signal);
+        u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    any: bool,
+    /// A call waits.
+    asked: bool,
+    /// Nothing runs under the filter any more, as far as is known.
+    gone: bool,
+}
+
+impl<'a> Supervised<'a> {
+    fn new(mut started: Started, program: &'a Program, flags: &RunFlags) -> anyhow::Result<Self> {
+        let (listener, unknown) = match started.listener.take() {
+            Some(Ok(from)) => {
+                (Some(Listener::new(from).context("cannot answer the command's calls")?), None)
+            }
+            Some(Err(error)) if error.raw_os_error() == Some(libc::EBUSY) => {
+                (None, Some(BUSY.to_owned()))
+            }
+            Some(Err(error)) => (None, Some(format!("the kernel asks nobody: {error}"))),
+            None => (None, None),
+        };
+        let quiet = flags.quiet || (flags.output == Output::Json && flags.report.is_none());
+        let denied = Denied::default();
+        Ok(Self { started, program, listener, unknown, denied, live: !quiet, leave: flags.leave })
+    }
+
+    /// Answers until the command has ended, and all that it has started.
+    fn follow(&mut self, signals: &Signals) -> anyhow::Result<Over> {
+        let mut ended: Option<(i32, Option<i32>)> = None;
+        let (mut stop, mut said) = (false, false);
+        loop {
+            let patience = (ended.is_some() && !said).then_some(PATIENCE);
+            let Ready { any, asked, gone } = self.ready(signals, patience)?;
+            if asked {
+                self.answer()?;
+            }
+            while let Some(signal) = signals.next() {
+                let child = self.started.process;
+                match ended {
+                    None if signal.number == libc::SIGCHLD => ended = self.wait()?,
+                    None if signal.is_for(child) => signals::send(signal.number, child),
+                    None => {}
+                    Some(_) => stop |= signal.number != libc::SIGCHLD,
+                }
+            }
+            let Some((code, signal)) = ended else { continue };
+            if gone || stop || self.leave {
+                // What ended just now may not have been gone then.
+                let left = !self.ready(signals, Some(Timespec::default()))?.gone;
+                return Ok(Over { code, signal, left });
+            }
+            if !any && !said {
+                said = true;
+                self.say("the command has ended; waiting for what it has left (Ctrl-C ends that)");
+            }
+        }
+    }
+
+    /// Waits for a call or a signal, as long as this.
+    fn ready(&self, signals: &Signals, patience: Option<Timespec>) -> anyhow::Result<Ready> {
+        let mut files = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+        if let Some(listener) = &self.listener {
+            files.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
+        }
+        let any = match poll(&mut files, patience.as_ref()) {
+            Ok(number) => number > 0,
+            Err(rustix::io::Errno::INTR) => true,
+            Err(error) => return Err(error).context("cannot wait for the command"),
+        };
+        let listener = files.get(1).map(PollFd::revents);
+        let asked = listener.is_some_and(|events| events.contains(PollFlags::IN));
+        let gone = listener.is_none_or(|events| events.contains(PollFlags::HUP));
+        Ok(Ready { any, asked, gone })
+    }
+
+    /// Answers some of the calls that wait.
+    fn answer(&mut self) -> anyhow::Result<()> {
+        let Some(listener) = &mut self.listener else { return Ok(()) };
+        let failed = "cannot answer the command's calls";
+        let Some(waiting) = listener.next().context(failed)? else { return Ok(()) };
+        let errno = self.program.errno(&waiting.call);
+        // While it waits, the number is its own.
+        let name = thread_name(waiting.thread);
+        let answered = listener.answer(&waiting, errno).context(failed)?;
+        let Some(errno) = errno.filter(|_| answered) else { return Ok(()) };
+        let (call, thread) = (&waiting.call, waiting.thread);
+        if self.denied.add(call, errno, thread, &name) {
+            let (call, architecture) = denied::name(call.arch, call.number);
+            let error = denied::error_name(errno);
+            self.say(&format!(
+                "denied {} ({error}) to {name}[{thread}]",
+                shown(&call, &architecture)
+            ));
+        }
+        Ok(())
+    }
+
+    /// How the command has ended, if it has.
+    fn wait(&self) -> anyhow::Result<Option<(i32, Option<i32>)>> {
+        let process = i32::try_from(self.started.process).ok().and_then(Pid::from_raw);
+        let status =
+            waitpid(process, WaitOptions::NOHANG).context("cannot wait for the command")?;
+        Ok(status
+            .map(|(_, status)| (status.exit_status().unwrap_or(1), status.terminating_signal())))
+    }
+
+    /// Says something at once, where that is wanted.
+    fn say(&self, what: &str) {
+        if self.live {
+            // The command goes on, whether anybody hears it or not.
+            drop(writeln!(io::stderr(), "cinch: {what}"));
+        }
+    }
+
+    /// Leaves a process behind that answers what the command has left, as long as that runs: without one, the kernel
+    /// would answer with ENOSYS from now on.
+    #[expect(unsafe_code, reason = "this process ends, and another one like it goes on")]
+    fn go_on_answering(&mut self) {
+        let Some(listener) = &mut self.listener else { return };
+        // SAFETY: this process has a single thread, so no lock is held in the copy.
+        if unsafe { libc::fork() } != 0 {
+            return;
+        }
+        // Nobody waits for it, and what waits for the end of our output must not wait for it.
+        rustix::process::setsid().ok();
+        if let Ok(null) = std::fs::File::options().read(true).write(true).open("/dev/null") {
+            rustix::stdio::dup2_stdin(&null).unwrap_or_default();
+            rustix::stdio::dup2_stdout(&null).unwrap_or_default();
+            rustix::stdio::dup2_stderr(&null).unwrap_or_default();
+        }
+        loop {
+            let mut files = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+            if poll(&mut files, None).is_err_and(|error| error != rustix::io::Errno::INTR) {
+                return;
+            }
+            let [file] = files.map(|file| file.revents());
+            if file.contains(PollFlags::IN) {
+                match listener.next() {
+                    Ok(Some(waiting)) => {
+                        drop(listener.answer(&waiting, self.program.errno(&waiting.call)));
+                    }
+                    Ok(None) => {}
+                    Err(_) => return,
+                }
+            } else if !file.is_empty() {
+                return;
+            }
+        }
+    }
+}
+
+/// What a thread is called; nothing where that cannot be read.
+fn thread_name(thread: u32) -> String {
+    let name = std::fs::read(format!("/proc/{thread}/comm")).unwrap_or_default();
+    // It is the program's own choice, and printed on a terminal.
+    let shown = String::from_utf8_lossy(&name);
+    shown.trim_end().chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
