@@ -100,7 +100,7 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
             .write_all(text.as_bytes())
             .with_context(|| format!("cannot write {}", path.display()))?,
         // Nobody is left to tell when standard error is closed; the command's exit code still is to be told.
-        _ => drop(io::stderr().write_all(text.as_bytes())),
+        _ => io::stderr().write_all(text.as_bytes()).unwrap_or_default(),
     }
     let code = over.code();
     if over.left {
@@ -265,8 +265,9 @@ impl<'a> Supervised<'a> {
     /// Says something at once, where that is wanted.
     fn say(&self, what: &str) {
         if self.live {
-            // The command goes on, whether anybody hears it or not.
-            drop(writeln!(io::stderr(), "cinch: {what}"));
+            // In one piece, so that it stays a line among those of the command; which goes on, whether anybody hears or not.
+            let line = format!("cinch: {what}\n");
+            io::stderr().write_all(line.as_bytes()).unwrap_or_default();
         }
     }
 

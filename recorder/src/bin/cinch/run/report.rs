@@ -167,8 +167,8 @@ mod tests {
         assert_eq!(lines[0].join(" "), "cinch: the profile web denied:");
         assert_eq!(lines[1].join(" "), "cinch: mkdir EPERM 2 mkdir 1, sh 1");
         if learned::machine() == Arch::X86_64 {
-            assert_eq!(lines[2].join(" "), "cinch: mount EPERM 1 sh");
-            assert_eq!(lines[3].join(" "), "cinch: mount (x86) EPERM 1 old");
+            assert_eq!(lines[2].join(" "), "cinch: mount (x86) EPERM 1 old");
+            assert_eq!(lines[3].join(" "), "cinch: mount EPERM 1 sh");
         }
         let json = serde_json::to_value(&report).unwrap();
         assert_eq!(json["denied"][0]["first"]["args"][0], "0x0");
