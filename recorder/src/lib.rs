@@ -10,5 +10,6 @@ pub mod base;
 pub mod cgroup;
 pub mod kernel;
 pub mod learned;
+pub mod scan;
 pub mod seen;
 pub mod selinuxfs;

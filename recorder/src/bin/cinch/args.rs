@@ -27,6 +27,10 @@ pub(crate) enum Command {
     Check(CheckFlags),
     /// Write a seccomp profile as the JSON that runtimes read, or that JSON as an object for a cluster
     Convert(ConvertFlags),
+    /// Tell which system calls programs can make at most, from their files alone
+    ///
+    /// With --unseen, the exit code is 1 when the profile allows what cannot be reached.
+    Scan(ScanFlags),
     /// Print what a shell needs to complete commands
     Completions {
         /// The shell
@@ -83,6 +87,28 @@ pub(crate) struct CheckFlags {
     /// The profile, - for standard input
     #[arg(value_name = "FILE")]
     pub(crate) profile: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ScanFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// A program that is started, by its path in the root; without any, all programs there are
+    #[arg(long = "entrypoint", value_name = "PATH")]
+    pub(crate) entrypoints: Vec<String>,
+    /// A library that is loaded by name, or a folder with such, by its path in the root, besides those that are expected
+    #[arg(long = "plugins", value_name = "PATH")]
+    pub(crate) plugins: Vec<String>,
+    /// Look for the program, and for its libraries, in this folder and not on this machine
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Compare with what this seccomp profile allows
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) unseen: Option<PathBuf>,
+    /// The root file system of an image, or a program
+    #[arg(value_name = "IMAGE_ROOTFS|ELF")]
+    pub(crate) path: PathBuf,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -13,6 +13,7 @@ mod executable;
 mod files;
 mod record;
 mod run;
+mod scan;
 mod signals;
 
 fn main() -> ExitCode {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Diff(flags) => files::diff(&flags),
         Command::Check(flags) => files::check(&flags),
         Command::Convert(flags) => files::convert(&flags),
+        Command::Scan(flags) => scan::scan(&flags),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cinch", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -1,0 +1,105 @@
+//! Instructions as the search for a call's number sees them, whatever the machine. Pure.
+
+/// Where a value can be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Place {
+    Register(u8),
+    /// So many bytes from the stack pointer, as it is before the instruction.
+    Stack(i64),
+    /// So many bytes from the frame pointer.
+    Frame(i64),
+}
+
+/// What is done to a value on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Change {
+    Add(u64),
+    And(u64),
+    Or(u64),
+    Xor(u64),
+    /// Only these bits are taken, and lie here.
+    Shift(i8),
+}
+
+impl Change {
+    pub(crate) fn apply(self, value: u64) -> u64 {
+        match self {
+            Self::Add(other) => value.wrapping_add(other),
+            Self::And(other) => value & other,
+            Self::Or(other) => value | other,
+            Self::Xor(other) => value ^ other,
+            Self::Shift(by @ 0..) => value.wrapping_shl(u32::from(by.unsigned_abs())),
+            Self::Shift(by) => value.wrapping_shr(u32::from(by.unsigned_abs())),
+        }
+    }
+}
+
+/// Where what is written comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Constant(u64),
+    Copy(Place),
+    /// The one or the other.
+    Either(Place, Place),
+    Changed(Place, Change),
+    /// All bits are set, or none.
+    AllOrNothing,
+    Unknown,
+}
+
+/// Where the stack pointer is after an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StackPointer {
+    /// So many bytes from where it was.
+    Moved(i64),
+    /// So many bytes from the frame pointer.
+    OfFrame(i64),
+    Unknown,
+}
+
+/// Where the frame pointer is after an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FramePointer {
+    Kept,
+    /// So many bytes from the stack pointer as it was before.
+    OfStack(i64),
+    Unknown,
+}
+
+/// Where it goes on after an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Next,
+    /// The next one, when what is called comes back.
+    Call(u64),
+    Jump(u64),
+    /// There, or to the next one.
+    Branch(u64),
+    /// Somewhere in the same function, it may be.
+    Anywhere,
+    Stop,
+}
+
+/// One instruction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    pub(crate) at: u64,
+    pub(crate) flow: Flow,
+    /// What it writes; the last word on a place is the first in the list.
+    pub(crate) writes: Vec<(Place, Source)>,
+    pub(crate) stack: StackPointer,
+    pub(crate) frame: FramePointer,
+}
+
+impl Step {
+    /// One that changes nothing.
+    pub(crate) fn new(at: u64) -> Self {
+        Self {
+            at,
+            flow: Flow::Next,
+            writes: Vec::new(),
+            stack: StackPointer::Moved(0),
+            frame: FramePointer::Kept,
+        }
+    }
+}
