@@ -147,9 +147,12 @@ pub(crate) struct RecordFlags {
     /// Record the container with this ID, or the beginning of it, whether it runs already or not
     #[arg(long, value_name = "ID", conflicts_with_all = ["command", "pid"])]
     pub(crate) container: Option<String>,
+    /// Run the command as this user, by name or number; environment and folder stay as they are
+    #[arg(long, value_name = "USER", requires = "command")]
+    pub(crate) user: Option<String>,
     /// The command
     #[arg(last = true, required_unless_present_any = ["pid", "container"], value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

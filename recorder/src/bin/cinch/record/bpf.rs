@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use recorder::{
     apart,
-    kernel::{Muted, Recording, Watch},
+    kernel::{KernelError, Muted, Recording, Watch},
     learned,
     seen::Seen,
 };
 
 use super::{follow::Source, target::Target};
-use crate::args::{KindFlag, RecordFlags};
+use crate::{
+    args::{KindFlag, RecordFlags},
+    capabilities,
+};
 
 /// Programs in the kernel, and what they have told of one target.
 pub(super) struct Bpf {
@@ -39,7 +42,7 @@ impl Bpf {
             permissions: kinds.contains(&KindFlag::Selinux),
         };
         Ok(Self {
-            recording: Recording::start(watch)?,
+            recording: Recording::start(watch).map_err(explained)?,
             ours: BTreeMap::new(),
             others: BTreeSet::new(),
             seen: Seen::default(),
@@ -80,7 +83,9 @@ impl Bpf {
     fn sort(&mut self, target: &Target) -> anyhow::Result<()> {
         for found in self.recording.slots() {
             let (place, slot) = found?;
-            if target.is_in(&slot) {
+            let known = self.ours.contains_key(&slot.namespace);
+            let new = !known && !self.others.contains(&slot.namespace);
+            if known || target.is_in(&slot) || (new && target.has_made(&slot)) {
                 self.ours.insert(slot.namespace, slot.inode);
                 // What came before the workload's own exec is none of the profile's business.
                 self.seen.calls(learned::machine(), &slot.workload);
@@ -111,6 +116,17 @@ impl Bpf {
     }
 }
 
+/// Names the capabilities that are missing, where it is for want of one.
+fn explained(error: KernelError) -> anyhow::Error {
+    match error {
+        KernelError::Refused(_) => {
+            let advice = capabilities::advice(&["CAP_BPF", "CAP_PERFMON"]);
+            anyhow::anyhow!("the kernel refuses the programs that record: {advice}")
+        }
+        error => error.into(),
+    }
+}
+
 impl Source for Bpf {
     fn look(&mut self, target: &Target) -> anyhow::Result<()> {
         let processes = self.ours.values().flat_map(|inode| apart::processes(*inode));
@@ -128,8 +144,8 @@ impl Source for Bpf {
         !self.ours.is_empty()
     }
 
-    fn processes(&self) -> usize {
-        self.ours.values().map(|inode| apart::processes(*inode).len()).sum()
+    fn processes(&self) -> Vec<u32> {
+        self.ours.values().flat_map(|inode| apart::processes(*inode)).collect()
     }
 
     fn seen(&self) -> &Seen {
