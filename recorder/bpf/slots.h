@@ -120,7 +120,7 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 }
 
 /* Whether a namespace is the one of the first process. */
-static __attribute__((noinline)) int is_host(u64 ns)
+APART int is_host(u64 ns)
 {
 	struct task_struct *task = get_current_task_btf();
 
@@ -198,9 +198,8 @@ static __attribute__((noinline)) struct slot *claim(u64 ns)
 	return 0;
 }
 
-/* Whether a call is the workload's own and not a runtime's: it is filtered, or its parent is inside as well, or its
- * program comes from inside. */
-INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
+/* Whether a program comes from inside, or its parent is inside as well: it is not a runtime's. */
+INLINE int runs_inside(struct task_struct *task, struct mnt_namespace *ns)
 {
 	struct task_struct *parent = task->real_parent;
 	struct mm_struct *mm = task->mm;
@@ -208,8 +207,6 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 	struct vfsmount *mount;
 	struct file *file;
 
-	if (task->seccomp.mode)
-		return 1;
 	if (parent && parent->nsproxy && parent->nsproxy->mnt_ns == ns)
 		return 1;
 	if (!mm)
@@ -224,6 +221,12 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 			  (void *)mount - __builtin_preserve_field_info(((struct mount *)0)->mnt, 0) +
 				  __builtin_preserve_field_info(((struct mount *)0)->mnt_ns, 0));
 	return from == ns;
+}
+
+/* Whether a call is the workload's own and not a runtime's. */
+INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
+{
+	return task->seccomp.mode || runs_inside(task, ns);
 }
 
 /* What the running task's mount namespace is recorded in: its slot, claimed here where it has none yet. 0 for the host's,

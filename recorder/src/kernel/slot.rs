@@ -165,7 +165,7 @@ impl Calls {
 }
 
 /// The architectures of the bitmaps on a machine.
-fn abis(machine: Arch) -> [Arch; ABIS] {
+pub(super) fn abis(machine: Arch) -> [Arch; ABIS] {
     let narrow = match machine {
         Arch::Aarch64 => Arch::Arm,
         Arch::S390X => Arch::S390,
