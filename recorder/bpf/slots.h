@@ -15,7 +15,7 @@
 #define ANCESTORS 64
 
 /* Changes whenever what follows here means something else: pinned maps of another one are left alone. */
-#define LAYOUT 1
+#define LAYOUT 2
 
 enum abi { NATIVE, COMPAT, X32, ABIS };
 
@@ -39,8 +39,9 @@ struct slot {
 	u64 first;   /* tgid of the first process, as the host counts */
 	u64 overflow; /* calls with a number that has no bit */
 	u64 inode;    /* of the namespace: another one may have it when this one is gone */
-	char leaf[NAME];   /* name of the cgroup */
-	char parent[NAME]; /* and of the one above */
+	u64 above;    /* the namespace in which the parent of the first process was */
+	char leaf[NAME];       /* name of the cgroup */
+	char parent[NAME - 8]; /* and of the one above */
 };
 
 _Static_assert(sizeof(struct slot) == 1024, "slots do not cross pages");
@@ -101,10 +102,13 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 {
 	struct mnt_namespace *ns = namespace_of(task);
 	struct kernfs_node *node = task->cgroups->dfl_cgrp->kn;
+	struct task_struct *parent = task->real_parent;
 	struct kernfs_node *above;
 
 	if (ns)
 		slot->inode = ns->ns.inum;
+	if (parent && namespace_of(parent))
+		slot->above = namespace_id(namespace_of(parent));
 	slot->first = task->tgid;
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
@@ -116,7 +120,7 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 	else
 		above = node->parent;
 	if (above)
-		probe_read_kernel_str(slot->parent, NAME, above->name);
+		probe_read_kernel_str(slot->parent, sizeof(slot->parent), above->name);
 }
 
 /* Whether a namespace is the one of the first process. */

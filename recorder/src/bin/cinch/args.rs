@@ -138,7 +138,7 @@ pub(crate) struct RecordFlags {
     /// Stop after this, such as 30s or 5m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    /// Write to this file and not to standard output
+    /// Write to this file and not to standard output; without it, what the command prints goes to standard error
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Record the container that this process is in, and not a command; until it ends

@@ -118,7 +118,7 @@ impl Signal {
 }
 
 /// Whether a process is another or was started by it.
-pub(crate) fn descends(mut process: u32, from: u32) -> bool {
+fn descends(mut process: u32, from: u32) -> bool {
     while process > 1 {
         if process == from {
             return true;

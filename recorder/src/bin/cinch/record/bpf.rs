@@ -20,7 +20,9 @@ pub(super) struct Bpf {
     recording: Recording,
     /// The target's mount namespaces, by their ids, and with the inode of each.
     ours: BTreeMap<u64, u64>,
+    /// Those of others, once they were found twice.
     others: BTreeSet<u64>,
+    doubtful: BTreeSet<u64>,
     seen: Seen,
     /// Of namespaces of which nobody knows yet whose they are.
     waiting: BTreeMap<u64, Seen>,
@@ -45,6 +47,7 @@ impl Bpf {
             recording: Recording::start(watch).map_err(explained)?,
             ours: BTreeMap::new(),
             others: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             seen: Seen::default(),
             waiting: BTreeMap::new(),
             context: None,
@@ -79,19 +82,31 @@ impl Bpf {
         }]
     }
 
-    /// Tells the target's namespaces from all others, of which nothing more is wanted.
+    /// Tells the target's namespaces, and those that were made in them, from all others, of which nothing more is wanted.
     fn sort(&mut self, target: &Target) -> anyhow::Result<()> {
-        for found in self.recording.slots() {
-            let (place, slot) = found?;
-            let known = self.ours.contains_key(&slot.namespace);
-            let new = !known && !self.others.contains(&slot.namespace);
-            if known || target.is_in(&slot) || (new && target.has_made(&slot)) {
-                self.ours.insert(slot.namespace, slot.inode);
-                // What came before the workload's own exec is none of the profile's business.
-                self.seen.calls(learned::machine(), &slot.workload);
-                self.seen.denied_calls(learned::machine(), &slot.denied);
-                self.overflow.insert(slot.namespace, slot.overflow);
-            } else if self.others.insert(slot.namespace) {
+        let mut found: Vec<_> = self.recording.slots().collect::<Result<_, _>>()?;
+        // A namespace may be found before the one in which it was made.
+        loop {
+            let known = self.ours.len();
+            for (_, slot) in &found {
+                if target.is_in(slot) || self.ours.contains_key(&slot.above) {
+                    self.ours.insert(slot.namespace, slot.inode);
+                }
+            }
+            if self.ours.len() == known {
+                break;
+            }
+        }
+        let machine = learned::machine();
+        for (_, slot) in found.extract_if(.., |(_, slot)| self.ours.contains_key(&slot.namespace)) {
+            // What came before the workload's own exec is none of the profile's business.
+            self.seen.calls(machine, &slot.workload);
+            self.seen.denied_calls(machine, &slot.denied);
+            self.overflow.insert(slot.namespace, slot.overflow);
+        }
+        for (place, slot) in found {
+            // When it was found for the first time, that in which it was made may not have been.
+            if !self.doubtful.insert(slot.namespace) && self.others.insert(slot.namespace) {
                 self.recording.mute(place, Muted { accesses: true, permissions: true })?;
             }
         }

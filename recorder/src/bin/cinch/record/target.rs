@@ -38,7 +38,8 @@ impl Target {
             return Ok((Self::Container(container.clone()), container.clone()));
         }
         let [program, arguments @ ..] = &flags.command[..] else { bail!("a command is needed") };
-        let child = start(program, arguments, flags.user.as_deref(), *mask)?;
+        let child =
+            start(program, arguments, flags.user.as_deref(), flags.output.is_some(), *mask)?;
         Ok((Self::Command(child), program.to_string_lossy().into_owned()))
     }
 
@@ -49,13 +50,6 @@ impl Target {
             Self::Namespace(inode) => slot.inode == *inode,
             Self::Container(id) => is_of(id, &slot.leaf, &slot.parent),
         }
-    }
-
-    /// Whether a mount namespace was made by the command, or by what it has started, as far as processes still tell.
-    pub(super) fn has_made(&self, slot: &Slot) -> bool {
-        let Self::Command(child) = self else { return false };
-        let first = u32::try_from(slot.first).unwrap_or_default();
-        crate::signals::descends(first, child.id())
     }
 
     /// The command's process.
@@ -100,12 +94,17 @@ fn start(
     program: &OsString,
     arguments: &[OsString],
     user: Option<&str>,
+    to_file: bool,
     mask: sigset_t,
 ) -> anyhow::Result<Child> {
     let file = executable::find(program, std::env::var_os("PATH"))?;
     let identity = user.map(user::identity).transpose()?;
     let mut command = Command::new(file);
     command.arg0(program).args(arguments);
+    if !to_file {
+        // The other is for the profile alone.
+        command.stdout(io::stderr());
+    }
     let restore = move || {
         // SAFETY: the call reads the set, and concerns the calling thread alone.
         match unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const mask, std::ptr::null_mut()) }
