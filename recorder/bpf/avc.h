@@ -27,6 +27,18 @@ struct security_class_mapping {
 	const char *perms[33];
 } CORE;
 
+struct lsm_blob_sizes {
+	int lbs_cred; /* where SELinux's part begins */
+} CORE;
+
+struct task_security_struct {
+	u32 sid;
+} CORE;
+
+struct cred_security_struct { /* what it is called from 6.17 on */
+	u32 sid;
+} CORE;
+
 struct asked {
 	u64 ns;
 	u32 source;
@@ -76,13 +88,38 @@ struct {
 	TYPE(value, struct word);
 } wordings SEC(".maps");
 
-/* Where the kernel has its own table of classes and permissions (secclass_map): user space finds it out. */
+/* The contexts that programs were started under in a namespace. */
+struct domain {
+	u64 ns;
+	u32 sid;
+	u32 unused;
+};
+
+struct {
+	UINT(type, BPF_MAP_TYPE_HASH);
+	UINT(max_entries, PERMISSIONS);
+	TYPE(key, struct domain);
+	TYPE(value, u32);
+} domains SEC(".maps");
+
+/* Where variables of the kernel are: user space finds it out. CLASSES is its own table of classes and permissions
+ * (secclass_map), BLOBS tells where SELinux's part of credentials is (selinux_blob_sizes); 0 where that is not known. */
+enum variable { CLASSES, BLOBS, VARIABLES };
+
 struct {
 	UINT(type, BPF_MAP_TYPE_ARRAY);
-	UINT(max_entries, 1);
+	UINT(max_entries, VARIABLES);
 	TYPE(key, u32);
 	TYPE(value, u64);
-} classes SEC(".maps");
+} variables SEC(".maps");
+
+INLINE u64 variable(enum variable which)
+{
+	u32 key = which;
+	u64 *address = map_lookup(&variables, &key);
+
+	return address ? *address : 0;
+}
 
 /* Keeps the text of a context; false where it does not fit. */
 INLINE int keep_context(u32 sid, const void *text)
@@ -118,13 +155,12 @@ INLINE int keep_word(u32 tclass, u32 permission, const void *text)
 static __attribute__((noinline)) int keep_words(u32 tclass, u32 bits)
 {
 	const struct security_class_mapping *row = 0;
-	u32 key = 0;
-	u64 *table = map_lookup(&classes, &key);
+	u64 table = variable(CLASSES);
 	u64 place;
 
-	if (!table || !*table || !tclass)
+	if (!table || !tclass)
 		return 0;
-	place = *table + (u64)(tclass - 1) * __builtin_preserve_type_info(*row, 1) +
+	place = table + (u64)(tclass - 1) * __builtin_preserve_type_info(*row, 1) +
 		__builtin_preserve_field_info(row->perms, 0);
 	for (u32 permission = 0; permission < 32; permission++) {
 		const void *text = 0;
@@ -181,5 +217,36 @@ seen:
 	return 0;
 lost:
 	lose(LOST_PERMISSIONS);
+	return 0;
+}
+
+/* A program was started. The kernel reports once what is asked for with one context, by whichever container: with this,
+ * those that ask for it next are known to be of that context, though nothing is reported of them. */
+SEC("raw_tp/sched_process_exec")
+int selinux_started(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct task_struct *task = get_current_task_btf();
+	const struct task_security_struct *older = 0;
+	const struct cred_security_struct *newer = 0;
+	const struct lsm_blob_sizes *sizes = (void *)variable(BLOBS);
+	struct slot *slot = slot_of(task);
+	struct domain key = {};
+	u32 yes = 1;
+	int place = 0;
+	u64 member;
+
+	if (!slot || slot->muted & NO_PERMISSIONS || !sizes)
+		return 0;
+	if (HAS(newer->sid))
+		member = __builtin_preserve_field_info(newer->sid, 0);
+	else if (HAS(older->sid))
+		member = __builtin_preserve_field_info(older->sid, 0);
+	else
+		return 0;
+	probe_read_kernel(&place, sizeof(place), __builtin_preserve_access_index(&sizes->lbs_cred));
+	probe_read_kernel(&key.sid, sizeof(key.sid), task->cred->security + place + member);
+	key.ns = slot->ns;
+	if (!map_lookup(&domains, &key))
+		map_update(&domains, &key, &yes, BPF_ANY);
 	return 0;
 }

@@ -1,16 +1,14 @@
 //! The programs in the kernel: loading them, attaching them, reading what they have recorded.
 
-use std::{collections::HashMap, path::Path};
+use std::path::Path;
 
 use aya::include_bytes_aligned;
 
 use crate::{
-    apart,
-    seen::{Access, Permission},
+    seen::Permission,
     selinuxfs::{self, SelinuxFs},
 };
 
-use access::Accesses;
 pub use error::KernelError;
 use folder::Folder;
 use loaded::Loaded;
@@ -18,7 +16,6 @@ use permission::Permissions;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
 
-mod access;
 mod error;
 mod folder;
 mod loaded;
@@ -31,7 +28,7 @@ mod slots;
 pub const SLOTS: u32 = 16_384;
 
 /// `LAYOUT` of `bpf/slots.h`.
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 1;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
@@ -63,7 +60,6 @@ pub struct Lost {
 pub struct Recording {
     slots: Slots,
     permissions: Option<Box<Permissions>>,
-    accesses: Option<Box<Accesses>>,
     /// Programs that are not pinned end with it.
     loaded: Loaded,
 }
@@ -107,8 +103,7 @@ impl Recording {
             loaded.raw_tracepoint("sys_exit", "sys_exit")?;
         }
         let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
-        let accesses = watch.accesses.then(|| access::programs::attach(&mut loaded)).transpose()?;
-        Ok(Self { slots, permissions, accesses: accesses.map(Box::new), loaded })
+        Ok(Self { slots, permissions, loaded })
     }
 
     /// What is in a slot; none while no container has claimed it.
@@ -144,12 +139,9 @@ impl Recording {
     /// Waits some milliseconds for all of them together.
     pub fn release(&mut self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
         let last = self.slots.release(gone).map_err(KernelError::Read)?;
-        let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
         if let Some(permissions) = &mut self.permissions {
+            let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
             permissions.forget(&namespaces).map_err(KernelError::Read)?;
-        }
-        if let Some(accesses) = &mut self.accesses {
-            accesses.forget(&namespaces).map_err(KernelError::Read)?;
         }
         Ok(last)
     }
@@ -163,21 +155,6 @@ impl Recording {
         permissions.drain(tell).map_err(KernelError::Read)
     }
 
-    /// Gives what was done, with the mount namespace's id: each thing once, as far as is remembered.
-    pub fn accesses(&mut self, give: &mut dyn FnMut(u64, Access)) {
-        let Self { slots, accesses, .. } = self;
-        let Some(accesses) = accesses else { return };
-        let mut known = HashMap::new();
-        let mut inside = |namespace, process| {
-            let about = known.entry(namespace).or_insert_with(|| slots.about(namespace));
-            let (inode, first) = (*about)?;
-            // Who has done it may be gone, and another one may have its number.
-            let is_there = |process: &u32| apart::namespace(*process).is_ok_and(|its| its == inode);
-            [process, first].into_iter().find(is_there)
-        };
-        accesses.drain(&mut inside, give);
-    }
-
     /// What could not be recorded.
     pub fn lost(&self) -> Lost {
         self.slots.lost()
@@ -189,6 +166,7 @@ fn watch_permissions(loaded: &mut Loaded) -> Result<Box<Permissions>, KernelErro
         return Err(KernelError::NoSelinux);
     }
     let permissions = Permissions::new(loaded)?;
+    loaded.raw_tracepoint("selinux_started", "sched_process_exec")?;
     loaded.raw_tracepoint("selinux_audited", "selinux_audited")?;
     // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
     drop(SelinuxFs::default().forget_decisions());

@@ -20,6 +20,8 @@ mod drift;
 mod harness;
 #[path = "guest/recorder.rs"]
 mod recorder;
+#[path = "guest/recorder_selinux.rs"]
+mod recorder_selinux;
 #[path = "guest/recording.rs"]
 mod recording;
 #[path = "guest/seccomp.rs"]
@@ -52,6 +54,7 @@ const ALL: &[&[Question]] = &[
     selinux::QUESTIONS,
     drift::QUESTIONS,
     recorder::QUESTIONS,
+    recorder_selinux::QUESTIONS,
     recording::QUESTIONS,
     cells::QUESTIONS,
 ];

@@ -16,7 +16,7 @@ pub struct Stamp {
 /// about something else, or is cut off.
 pub fn parse(line: &str) -> Option<Record<'_>> {
     if let Some(lost) = lost(line) {
-        return Some(lost);
+        return Some(Record::Lost(lost));
     }
     let place = line.find(AUDIT)?;
     let (before, after) = (&line[..place], &line[place + AUDIT.len()..]);
@@ -75,15 +75,14 @@ fn stamp(after: &str) -> Option<(Stamp, &str)> {
 }
 
 /// How many lines the kernel says that it has dropped.
-fn lost(line: &str) -> Option<Record<'_>> {
+fn lost(line: &str) -> Option<u64> {
     let number = |text: &str| text.trim().parse().ok();
     if let Some((_, after)) = line.split_once("kauditd_printk_skb: ") {
-        return number(after.split_once(" callbacks suppressed")?.0).map(Record::Lost);
+        return number(after.split_once(" callbacks suppressed")?.0);
     }
     let (_, after) = line.split_once("audit_lost=")?;
     // Records have fields of their own; this is a line of the kernel's log.
-    let total = (!line.contains(AUDIT)).then(|| number(after.split(' ').next()?))??;
-    Some(Record::LostInAll(total))
+    (!line.contains("audit(")).then(|| number(after.split(' ').next()?))?
 }
 
 #[cfg(test)]
@@ -127,7 +126,7 @@ mod tests {
         let line = "[ 3683.829070] kauditd_printk_skb: 10 callbacks suppressed";
         assert_eq!(parse(line), Some(Record::Lost(10)));
         let line = "audit: audit_lost=7 audit_rate_limit=0 audit_backlog_limit=64";
-        assert_eq!(parse(line), Some(Record::LostInAll(7)));
+        assert_eq!(parse(line), Some(Record::Lost(7)));
     }
 
     #[test]

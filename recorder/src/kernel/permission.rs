@@ -11,6 +11,9 @@ use aya::maps::{Array, HashMap as Table, Map, MapData, MapError};
 use super::{KernelError, loaded::Loaded};
 use crate::seen::Permission;
 
+/// Variables of the kernel that the programs need, in the order of `enum variable`.
+const VARIABLES: [&str; 2] = ["secclass_map", "selinux_blob_sizes"];
+
 /// `CONTEXT`, `WORDING` and `CLASS_ITSELF` of `bpf/avc.h`.
 const CONTEXT: usize = 256;
 const WORDING: usize = 32;
@@ -22,6 +25,9 @@ type Key = [u32; 6];
 /// Who asks for what: context, context, class, by the kernel's numbers.
 type Ask = [u32; 3];
 
+/// The contexts that programs were started under, by namespace.
+type Domains = BTreeMap<u64, BTreeSet<u32>>;
+
 /// What is asked for, a bit for each permission, by namespace.
 type Entry = (u64, Ask, u64);
 
@@ -31,21 +37,29 @@ pub(super) struct Permissions {
     entries: Table<MapData, Key, u64>,
     contexts: Table<MapData, u32, [u8; CONTEXT]>,
     wordings: Table<MapData, [u32; 2], [u8; WORDING]>,
+    /// The contexts, by number, that programs were started under in a namespace.
+    domains: Table<MapData, [u32; 4], u32>,
     told: HashMap<(u64, Ask), u64>,
 }
 
 impl Permissions {
     /// Finds the tables, and tells the programs where the kernel's own names of permissions are.
     pub(super) fn new(loaded: &Loaded) -> Result<Self, KernelError> {
-        let address = address("secclass_map").ok_or(KernelError::Unnamed)?;
+        let addresses = addresses(VARIABLES);
+        if addresses[0] == 0 {
+            return Err(KernelError::Unnamed);
+        }
         let read = |error| KernelError::Read(of_map(error));
-        let mut classes: Array<_, u64> =
-            Map::Array(data(loaded, "classes")?).try_into().map_err(read)?;
-        classes.set(0, address, 0).map_err(read)?;
+        let mut variables: Array<_, u64> =
+            Map::Array(data(loaded, "variables")?).try_into().map_err(read)?;
+        for (place, address) in (0..).zip(addresses) {
+            variables.set(place, address, 0).map_err(read)?;
+        }
         Ok(Self {
             entries: Map::HashMap(data(loaded, "permissions")?).try_into().map_err(read)?,
             contexts: Map::HashMap(data(loaded, "contexts")?).try_into().map_err(read)?,
             wordings: Map::HashMap(data(loaded, "wordings")?).try_into().map_err(read)?,
+            domains: Map::HashMap(data(loaded, "domains")?).try_into().map_err(read)?,
             told: HashMap::new(),
         })
     }
@@ -58,7 +72,12 @@ impl Permissions {
             let [low, high, source, target, class, _] = key;
             entries.push((namespace(low, high), [source, target, class], bits));
         }
-        for (namespace, ask, bits) in shared(&entries) {
+        let mut domains = Domains::new();
+        for key in self.domains.keys() {
+            let [low, high, sid, _] = key.map_err(of_map)?;
+            domains.entry(namespace(low, high)).or_default().insert(sid);
+        }
+        for (namespace, ask, bits) in shared(&entries, &domains) {
             let told = self.told.entry((namespace, ask)).or_default();
             let new = bits & !*told;
             *told |= new;
@@ -71,7 +90,13 @@ impl Permissions {
 
     /// Makes room: drops what is there of namespaces that are gone.
     pub(super) fn forget(&mut self, gone: &BTreeSet<u64>) -> io::Result<()> {
-        let keys: Result<Vec<Key>, _> = self.entries.keys().collect();
+        let keys: Result<Vec<_>, _> = self.domains.keys().collect();
+        for key in keys.map_err(of_map)? {
+            if gone.contains(&namespace(key[0], key[1])) {
+                self.domains.remove(&key).map_err(of_map)?;
+            }
+        }
+        let keys: Result<Vec<_>, _> = self.entries.keys().collect();
         for key in keys.map_err(of_map)? {
             if gone.contains(&namespace(key[0], key[1])) {
                 self.entries.remove(&key).map_err(of_map)?;
@@ -96,13 +121,24 @@ impl Permissions {
 /// What each namespace asks for, or may have asked for.
 ///
 /// The kernel reports once what is asked for with one context, whichever container asks first: what others with exactly
-/// this context ask for then is not seen. Each of them gets what any of them was seen asking for.
-fn shared(entries: &[Entry]) -> Vec<Entry> {
+/// this context ask for then is not seen. Each of them gets what any of them was seen asking for. What was asked for
+/// with a context that no program was started under is a runtime's, before the container's first program began; where
+/// none was seen to start, as the container ran already, all is told.
+fn shared(entries: &[Entry], domains: &Domains) -> Vec<Entry> {
     let mut by_context = BTreeMap::<u32, (BTreeSet<u64>, BTreeMap<Ask, u64>)>::new();
     for (namespace, ask, bits) in entries {
         let (namespaces, asks) = by_context.entry(ask[0]).or_default();
-        namespaces.insert(*namespace);
+        if domains.get(namespace).is_none_or(|domains| domains.contains(&ask[0])) {
+            namespaces.insert(*namespace);
+        }
         *asks.entry(*ask).or_default() |= bits;
+    }
+    for (namespace, contexts) in domains {
+        for context in contexts {
+            if let Some((namespaces, _)) = by_context.get_mut(context) {
+                namespaces.insert(*namespace);
+            }
+        }
     }
     let each = by_context.values().flat_map(|(namespaces, asks)| {
         namespaces
@@ -112,21 +148,24 @@ fn shared(entries: &[Entry]) -> Vec<Entry> {
     each.collect()
 }
 
-/// Where the kernel has a variable of this name; none where it does not say: it has no names of variables, or hides
+/// Where the kernel has variables of these names; 0 where it does not say: it has no names of variables, or hides
 /// addresses from whoever lacks `CAP_SYSLOG`.
-fn address(variable: &str) -> Option<u64> {
-    find(BufReader::new(File::open("/proc/kallsyms").ok()?), variable)
+fn addresses<const N: usize>(variables: [&str; N]) -> [u64; N] {
+    File::open("/proc/kallsyms").map_or([0; N], |symbols| find(BufReader::new(symbols), variables))
 }
 
-fn find(symbols: impl io::BufRead, variable: &str) -> Option<u64> {
-    symbols.lines().map_while(Result::ok).find_map(|line| {
+fn find<const N: usize>(symbols: impl io::BufRead, variables: [&str; N]) -> [u64; N] {
+    let mut found = [0; N];
+    for line in symbols.lines().map_while(Result::ok) {
         // ADDRESS KIND NAME, and a module in brackets, which would be another variable.
         let mut words = line.split_ascii_whitespace();
-        let address = words.next()?;
-        let found = words.nth(1)? == variable && words.next().is_none();
-        let address = u64::from_str_radix(address, 16).ok()?;
-        (found && address != 0).then_some(address)
-    })
+        let (address, name, module) = (words.next(), words.nth(1), words.next());
+        let place = variables.iter().position(|variable| Some(*variable) == name);
+        if let (Some(place), Some(address), None) = (place, address, module) {
+            found[place] = u64::from_str_radix(address, 16).unwrap_or_default();
+        }
+    }
+    found
 }
 
 fn data(loaded: &Loaded, name: &'static str) -> Result<MapData, KernelError> {
@@ -159,7 +198,7 @@ mod tests {
         let entries =
             [(7, [1, 10, 6], 0b01), (8, [1, 10, 6], 0b10), (8, [1, 11, 6], 1), (9, [2, 10, 6], 4)];
         assert_eq!(
-            shared(&entries),
+            shared(&entries, &Domains::new()),
             [
                 (7, [1, 10, 6], 0b11),
                 (7, [1, 11, 6], 1),
@@ -171,12 +210,25 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_found_by_its_whole_name_where_addresses_are_shown() {
+    fn a_container_of_which_nothing_was_reported_gets_what_others_of_its_context_asked_for() {
+        let entries = [(7, [1, 10, 6], 1)];
+        let domains = Domains::from([(7, [1].into()), (8, [1].into()), (9, [2].into())]);
+        assert_eq!(shared(&entries, &domains), [(7, [1, 10, 6], 1), (8, [1, 10, 6], 1)]);
+    }
+
+    #[test]
+    fn what_the_runtime_asks_for_before_the_first_program_is_none_of_the_containers() {
+        let entries = [(7, [5, 10, 6], 1), (7, [1, 10, 6], 2)];
+        let domains = Domains::from([(7, [1].into())]);
+        assert_eq!(shared(&entries, &domains), [(7, [1, 10, 6], 2)]);
+    }
+
+    #[test]
+    fn variables_are_found_by_their_whole_names_where_addresses_are_shown() {
         let symbols = "ffffffff82066280 D secclass_map_size\nffffffffc0066280 d secclass_map\t[module]\n\
-                       ffffffff82066288 D secclass_map\n";
-        assert_eq!(find(symbols.as_bytes(), "secclass_map"), Some(0xffff_ffff_8206_6288));
-        let hidden = "0000000000000000 D secclass_map\n";
-        assert_eq!(find(hidden.as_bytes(), "secclass_map"), None);
+                       ffffffff82066288 D secclass_map\n0000000000000000 d hidden\n";
+        let found = find(symbols.as_bytes(), ["hidden", "secclass_map", "none"]);
+        assert_eq!(found, [0, 0xffff_ffff_8206_6288, 0]);
     }
 
     #[test]

@@ -134,32 +134,38 @@ impl Made {
     }
 }
 
-/// Of which type permissions are taken in: the runtime, too, asks for some in a container.
+/// Of which type permissions are taken in, as the runtime, too, asks for some in a container: of that for recording, or
+/// of what the target was seen under, or of what the runtime was reported to start.
 fn source<'a>(seen: &'a Seen, selinux_type: Option<&'a str>) -> Option<&'a str> {
-    let mut sources = seen.permissions().map(Permission::source_type);
-    sources.find(|source| *source == RECORDING).or(selinux_type)
+    let recording = seen.permissions().map(Permission::source_type).find(|of| *of == RECORDING);
+    let mut started = seen
+        .permissions()
+        .filter(|asked| asked.tclass == "process" && asked.permission == "transition");
+    recording.or(selinux_type).or_else(|| started.next().map(Permission::target_type))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn asked(source: &str) -> Permission {
+    fn asked(source: &str, target: &str, tclass: &str, permission: &str) -> Permission {
         Permission {
             scontext: format!("u:r:{source}:s0"),
-            tcontext: "u:r:etc_t:s0".to_owned(),
-            tclass: "file".to_owned(),
-            permission: "read".to_owned(),
+            tcontext: format!("u:r:{target}:s0"),
+            tclass: tclass.to_owned(),
+            permission: permission.to_owned(),
         }
     }
 
     #[test]
-    fn the_recording_type_goes_before_what_the_target_was_seen_under() {
+    fn the_type_that_was_recorded_is_told_from_the_runtimes() {
         let mut seen = Seen::default();
-        seen.permission(asked("runtime_t"));
+        seen.permission(asked("runtime_t", "etc_t", "file", "read"));
         assert_eq!(source(&seen, None), None);
+        seen.permission(asked("runtime_t", "started_t", "process", "transition"));
+        assert_eq!(source(&seen, None), Some("started_t"));
         assert_eq!(source(&seen, Some("mine.process")), Some("mine.process"));
-        seen.permission(asked(RECORDING));
-        assert_eq!(source(&seen, Some("runtime_t")), Some(RECORDING));
+        seen.permission(asked(RECORDING, "etc_t", "file", "read"));
+        assert_eq!(source(&seen, Some("mine.process")), Some(RECORDING));
     }
 }
