@@ -12,6 +12,7 @@ use crate::{base::Base, kernel::Calls};
 pub mod apparmor;
 pub mod seccomp;
 pub mod selinux;
+pub mod tally;
 
 /// A profile of what was seen, and what is not in it.
 #[derive(Clone, Debug)]

@@ -114,7 +114,7 @@ fn other_kinds_are_compared_too_but_not_with_one_another() {
     let (code, beyond, _) = files.cinch(&["check", "--baseline", "a", "b"]);
     assert_eq!((code, &*beyond), (1, "var_log_t file write\n"));
     let (code, _, error) = files.cinch(&["diff", "a", "s"]);
-    assert!(code == 1 && error.contains("cannot be compared"), "{error}");
+    assert!(code == 2 && error.contains("cannot be compared"), "{error}");
 }
 
 #[test]

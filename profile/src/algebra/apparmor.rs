@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt};
 use crate::kinds::apparmor::{Abstract, AppArmorMode, AppArmorProfileSpec};
 
 pub use merge::{NotMerged, merge};
+pub use path::meet;
 pub use subset::{Subset, subset};
 
 mod glob;

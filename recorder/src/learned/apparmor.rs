@@ -59,6 +59,12 @@ pub fn profile(name: &str, seen: &Seen, options: &Options) -> Profile<AppArmorPr
     Profile { profile, left: left.into_iter().collect() }
 }
 
+/// Puts paths of a profile together where a list has more than it can; says which lists.
+pub fn fit(spec: &mut AppArmorProfileSpec) -> Vec<String> {
+    let Some(rules) = &mut spec.abstract_ else { return Vec::new() };
+    files::fit(rules)
+}
+
 impl Options {
     fn general(&self, pattern: &str) -> String {
         let long = |name: &&String| name.len() >= 5 && name.contains(|c: char| !c.is_alphabetic());

@@ -129,7 +129,7 @@ fn folder_of_file(pattern: &str) -> Option<&str> {
 }
 
 /// The entries that this path would be part of.
-pub(super) fn ancestors(pattern: &str) -> impl Iterator<Item = String> {
+pub fn ancestors(pattern: &str) -> impl Iterator<Item = String> {
     let one = folder_of_file(pattern).map(|folder| format!("{folder}/*"));
     let all = (1..depth(pattern).max(1))
         .filter_map(|depth| split(pattern, depth))

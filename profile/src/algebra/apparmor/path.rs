@@ -27,7 +27,7 @@ pub(super) fn covers(outer: &[&str], inner: &str) -> Covers {
 }
 
 /// Whether two globs have a file in common; none where that is not known.
-pub(super) fn meet(one: &str, other: &str) -> Option<bool> {
+pub fn meet(one: &str, other: &str) -> Option<bool> {
     let (one, other) = (Globs::new([one])?, Globs::new([other])?);
     one.meet(&other)
 }

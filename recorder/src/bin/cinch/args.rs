@@ -21,16 +21,20 @@ pub(crate) enum Command {
     Run(RunFlags),
     /// Write the profile that allows what any of several profiles of one kind allows
     Merge(MergeFlags),
-    /// Tell how two profiles of one kind differ; the exit code is 1 when they do
+    /// Tell how two profiles of one kind differ; the exit code is 1 when they do, and 2 when that cannot be told
     Diff(DiffFlags),
-    /// Tell whether a profile stays within a baseline; the exit code is 1 when it does not
+    /// Tell whether a profile stays within a baseline; the exit code is 1 when it does not, and 2 when that cannot be told
     Check(CheckFlags),
-    /// Write a seccomp profile as the JSON that runtimes read, or that JSON as an object for a cluster
+    /// Write a profile in the language that nodes are given (JSON, AppArmor's, CIL), or such a text as an object for a
+    /// cluster
     Convert(ConvertFlags),
     /// Tell which system calls programs can make at most, from their files alone
     ///
     /// With --unseen, the exit code is 1 when the profile allows what cannot be reached.
     Scan(ScanFlags),
+    /// Tell in words what a profile lets happen; or whether one thing is allowed: then the exit code is 1 when it is not,
+    /// and 2 when that cannot be told
+    Explain(ExplainFlags),
     /// Print what a shell needs to complete commands
     Completions {
         /// The shell
@@ -45,12 +49,32 @@ pub(crate) struct ConvertFlags {
     /// Write this
     #[arg(long, value_enum)]
     pub(crate) to: Format,
-    /// Call the object by this name, where it has none
+    /// Call the profile by this name
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
     /// The profile, - for standard input
     #[arg(value_name = "FILE")]
     pub(crate) profile: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// A file with profiles that the profile builds on
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: Vec<PathBuf>,
+    /// The profile, - for standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) profile: PathBuf,
+    /// Tell only whether this is allowed, and by what: a system call, a path or capability, or a type with class and
+    /// permission, as the kind of the profile has it
+    #[arg(value_name = "WHAT")]
+    pub(crate) about: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +82,10 @@ pub(crate) struct MergeFlags {
     /// Print text, or JSON for scripts
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+    /// Also tell of how many of the profiles each permission is; kept in an annotation, and added up when such profiles
+    /// are merged
+    #[arg(long)]
+    pub(crate) counts: bool,
     /// Files with profiles, - for standard input
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

@@ -1,10 +1,18 @@
 //! What profiles of one kind have in common and in what they differ, for people and for scripts.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context as _, bail};
 use profile::algebra::{apparmor, seccomp, selinux};
+use recorder::learned::{
+    self,
+    tally::{self, Tally},
+};
 use serde::Serialize;
 
 use crate::document::Document;
+
+pub(crate) mod cil;
 
 /// How two profiles differ.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,6 +60,14 @@ pub(crate) fn diff(left: &Document, right: &Document) -> anyhow::Result<Differen
             let text = diff.to_string();
             (text.is_empty(), text)
         }
+        (Document::RawSelinux(left), Document::RawSelinux(right)) => {
+            let (left, right) =
+                (cil::statements(&left.spec.policy), cil::statements(&right.spec.policy));
+            let left_only = left.difference(&right).map(|statement| format!("- {statement}\n"));
+            let right_only = right.difference(&left).map(|statement| format!("+ {statement}\n"));
+            let text: String = left_only.chain(right_only).collect();
+            (text.is_empty(), text)
+        }
         _ => bail!("a {} and a {} cannot be compared", left.kind(), right.kind()),
     };
     Ok(Difference { same, differences: text.lines().map(str::to_owned).collect() })
@@ -97,9 +113,25 @@ pub(crate) fn check(baseline: &Document, profile: &Document) -> anyhow::Result<W
                 apparmor::Subset::Undecided(all) => all.iter().map(|one| undecided(one)).collect(),
             }
         }
+        (Document::RawSelinux(profile), Document::RawSelinux(baseline)) => {
+            let baseline = cil::statements(&baseline.spec.policy);
+            let all = cil::statements(&profile.spec.policy);
+            all.difference(&baseline).cloned().collect()
+        }
         _ => bail!("a {} and a {} cannot be compared", baseline.kind(), profile.kind()),
     };
     Ok(Within { within: beyond.is_empty(), beyond })
+}
+
+/// Of how many of the profiles, or of the instances that they are of, each thing is that the merged one allows.
+pub(crate) fn tally(documents: &[Document], merged: &Document) -> Tally {
+    let whole = merged.items();
+    let mut tally = Tally::default();
+    for document in documents {
+        let one = Tally::of_profile(document.annotation(tally::ANNOTATION), &document.items());
+        tally.union(&one.renamed(|item| tally::part_of(item, &whole)));
+    }
+    tally
 }
 
 /// Merges profiles of one kind; the first gives its name.
@@ -136,7 +168,21 @@ pub(crate) fn merge(documents: &[Document]) -> anyhow::Result<Merged> {
                 _ => None,
             });
             first.spec = apparmor::merge(specs)?;
+            warnings.extend(learned::apparmor::fit(&mut first.spec));
             Document::AppArmor(first)
+        }
+        Document::RawSelinux(mut first) => {
+            let statements: BTreeSet<_> = documents
+                .iter()
+                .filter_map(|document| match document {
+                    Document::RawSelinux(profile) => Some(&profile.spec.policy),
+                    _ => None,
+                })
+                .flat_map(|policy| cil::statements(policy))
+                .collect();
+            first.spec.policy =
+                statements.into_iter().fold(String::new(), |all, one| all + &one + "\n");
+            Document::RawSelinux(first)
         }
     };
     Ok(Merged { document, warnings })

@@ -1,9 +1,9 @@
 //! `cinch merge`, `diff`, `check` and `convert`: work on profiles in files.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use profile::render;
+use recorder::learned::tally;
 use serde::Serialize;
 
 use crate::{
@@ -14,18 +14,23 @@ use crate::{
 
 /// Prints the profile that allows what any of several allows.
 pub(crate) fn merge(flags: &MergeFlags) -> anyhow::Result<ExitCode> {
-    let MergeFlags { output, files } = flags;
+    let MergeFlags { output, counts, files } = flags;
     let mut documents = Vec::new();
     for file in files {
         documents.extend(document::read_all(file)?);
     }
-    let Merged { document, warnings } = compare::merge(&documents)?;
+    let Merged { mut document, warnings } = compare::merge(&documents)?;
+    if *counts {
+        let tally = compare::tally(&documents, &document);
+        document.annotate(tally::ANNOTATION, tally.annotation());
+        writeln!(std::io::stderr(), "{}", tally.summary()).context("cannot print")?;
+    }
     for warning in warnings {
         writeln!(std::io::stderr(), "warning: {warning}").context("cannot print")?;
     }
     match output {
         Output::Text => {
-            print(&serde_saphyr::to_string(&document).context("cannot write YAML")?)?;
+            print(&yaml(&[document])?)?;
         }
         Output::Json => print_json(&document)?,
     }
@@ -35,7 +40,10 @@ pub(crate) fn merge(flags: &MergeFlags) -> anyhow::Result<ExitCode> {
 /// Prints how two profiles differ.
 pub(crate) fn diff(flags: &DiffFlags) -> anyhow::Result<ExitCode> {
     let DiffFlags { output, left, right } = flags;
-    let difference = compare::diff(&document::read(left)?, &document::read(right)?)?;
+    let difference = match compared(left, right, compare::diff) {
+        Ok(difference) => difference,
+        Err(error) => return trouble(&error),
+    };
     match output {
         Output::Text => print_lines(&difference.differences)?,
         Output::Json => print_json(&difference)?,
@@ -46,7 +54,10 @@ pub(crate) fn diff(flags: &DiffFlags) -> anyhow::Result<ExitCode> {
 /// Prints what a profile allows beyond a baseline.
 pub(crate) fn check(flags: &CheckFlags) -> anyhow::Result<ExitCode> {
     let CheckFlags { output, baseline, profile } = flags;
-    let within = compare::check(&document::read(baseline)?, &document::read(profile)?)?;
+    let within = match compared(baseline, profile, compare::check) {
+        Ok(within) => within,
+        Err(error) => return trouble(&error),
+    };
     match output {
         Output::Text => print_lines(&within.beyond)?,
         Output::Json => print_json(&within)?,
@@ -54,27 +65,71 @@ pub(crate) fn check(flags: &CheckFlags) -> anyhow::Result<ExitCode> {
     Ok(if within.within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints a seccomp profile in the other form.
+fn compared<T>(
+    left: &Path,
+    right: &Path,
+    compare: impl Fn(&Document, &Document) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    compare(&document::read(left)?, &document::read(right)?)
+}
+
+/// What cannot be compared is neither the same nor another: a script must be able to tell.
+pub(crate) fn trouble(error: &anyhow::Error) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stderr(), "error: {error:?}").context("cannot print")?;
+    Ok(ExitCode::from(2))
+}
+
+/// Prints profiles as objects for a cluster, or one in the language that nodes are given.
 pub(crate) fn convert(flags: &ConvertFlags) -> anyhow::Result<ExitCode> {
-    let ConvertFlags { to, name, profile } = flags;
-    let Document::Seccomp(mut read) = document::read(profile)? else {
-        bail!("{}: only a seccomp profile has two forms", profile.display());
-    };
-    if let Some(name) = name {
-        read.metadata.name = Some(name.clone());
+    let ConvertFlags { to, name, output, profile } = flags;
+    let mut documents = document::read_all(profile)?;
+    if documents.is_empty() {
+        bail!("{}: there is no profile in it", profile.display());
     }
-    let name = read.metadata.name.clone().unwrap_or_default();
-    match to {
-        Format::Crd => print(&serde_saphyr::to_string(&read).context("cannot write YAML")?)?,
-        Format::Raw => {
-            let filter = render::seccomp::render(&name, &read.spec, &|_| None)?;
-            print(&filter.to_json())?;
+    if documents.len() > 1 && (name.is_some() || *to == Format::Raw) {
+        bail!("{}: it has {} profiles, and one is needed", profile.display(), documents.len());
+    }
+    if let Some(name) = name {
+        for document in &mut documents {
+            document.rename(name);
+        }
+    }
+    match (to, output) {
+        (Format::Crd, Output::Text) => print(&yaml(&documents)?)?,
+        (Format::Crd, Output::Json) => match &documents[..] {
+            [one] => print_json(one)?,
+            all => print_json(&all)?,
+        },
+        (Format::Raw, output) => {
+            let [one] = &documents[..] else { bail!("one profile is needed") };
+            let text = one.raw()?;
+            match output {
+                Output::Text => print(&text)?,
+                Output::Json => {
+                    print_json(&Raw { language: one.language(), name: one.name(), text: &text })?;
+                }
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+/// A profile in the language that nodes are given.
+#[derive(Debug, Serialize)]
+struct Raw<'a> {
+    /// `oci`, `apparmor` or `cil`.
+    language: &'static str,
+    name: &'a str,
+    text: &'a str,
+}
+
+fn yaml(documents: &[Document]) -> anyhow::Result<String> {
+    let texts = documents.iter().map(serde_saphyr::to_string);
+    let texts = texts.collect::<Result<Vec<_>, _>>().context("cannot write YAML")?;
+    Ok(texts.join("---\n"))
+}
+
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print(&(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n"))
 }
 
@@ -82,6 +137,6 @@ fn print_lines(lines: &[String]) -> anyhow::Result<()> {
     print(&lines.iter().flat_map(|line| [line, "\n"]).collect::<String>())
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     std::io::stdout().write_all(text.as_bytes()).context("cannot print")
 }

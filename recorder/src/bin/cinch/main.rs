@@ -10,6 +10,7 @@ mod args;
 mod compare;
 mod document;
 mod executable;
+mod explain;
 mod files;
 mod record;
 mod run;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Check(flags) => files::check(&flags),
         Command::Convert(flags) => files::convert(&flags),
         Command::Scan(flags) => scan::scan(&flags),
+        Command::Explain(flags) => explain::explain(&flags),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cinch", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use profile::kinds::apparmor::{ExecutableRules, FilesystemRules};
+use profile::kinds::apparmor::{Abstract, ExecutableRules, FilesystemRules};
 
 use crate::seen::{
     Files, Ways,
@@ -126,6 +126,36 @@ impl Lists {
             denied_paths: Vec::new(),
         })
     }
+}
+
+/// Puts paths together where a list has more than it can, and leaves out what even so has no place; says both.
+pub(super) fn fit(rules: &mut Abstract) -> Vec<String> {
+    let mut told = Vec::new();
+    let mut fit = |field: &str, paths: &mut Vec<String>, used| {
+        let before = paths.len();
+        if before <= PATHS_MAX {
+            return;
+        }
+        *paths = fold::folded(paths.drain(..).collect(), used, PATHS_MAX).into_iter().collect();
+        told.push(format!(
+            "{field}: {before} paths are more than the {PATHS_MAX} that a list can have; those of folders with many are one now"
+        ));
+        let beyond = paths.len().saturating_sub(PATHS_MAX);
+        if beyond > 0 {
+            paths.truncate(PATHS_MAX);
+            told.push(format!("{field}: {beyond} paths had no place even so, and are not allowed"));
+        }
+    };
+    if let Some(programs) = &mut rules.executable {
+        fit("executable.allowedExecutables", &mut programs.allowed_executables, Use::Changed);
+        fit("executable.allowedLibraries", &mut programs.allowed_libraries, Use::Read);
+    }
+    if let Some(files) = &mut rules.filesystem {
+        fit("filesystem.readOnlyPaths", &mut files.read_only_paths, Use::Read);
+        fit("filesystem.writeOnlyPaths", &mut files.write_only_paths, Use::Changed);
+        fit("filesystem.readWritePaths", &mut files.read_write_paths, Use::Changed);
+    }
+    told
 }
 
 fn list(paths: &BTreeSet<String>) -> Vec<String> {
