@@ -11,6 +11,7 @@ const KINDS: &[(&str, &str, bool)] = &[
     ("Namespace", "namespaces", false),
     ("Node", "nodes", false),
     ("Pod", "pods", true),
+    ("Event", "events", true),
     ("ServiceAccount", "serviceaccounts", true),
     ("Deployment", "deployments", true),
     ("Role", "roles", true),

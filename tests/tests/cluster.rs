@@ -35,6 +35,8 @@ mod namespaces;
 mod precedence;
 #[path = "cluster/quiet.rs"]
 mod quiet;
+#[path = "cluster/recorder.rs"]
+mod recorder;
 #[path = "cluster/recording.rs"]
 mod recording;
 #[path = "cluster/reinvocation.rs"]
@@ -96,6 +98,9 @@ const ALL: &[&[Question]] = &[
     namespaces::QUESTIONS,
     precedence::QUESTIONS,
     quiet::QUESTIONS,
+    recorder::away::QUESTIONS,
+    recorder::names::QUESTIONS,
+    recorder::record::QUESTIONS,
     recording::QUESTIONS,
     reinvocation::QUESTIONS,
     restart::QUESTIONS,

@@ -1,0 +1,43 @@
+//! Starts what the command line asks for.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+
+mod admin;
+mod args;
+mod disk;
+mod eyes;
+mod metrics;
+mod profiles;
+mod run;
+mod source;
+mod tracker;
+mod writer;
+
+fn main() -> ExitCode {
+    let Command::Run(flags) = Cli::parse().command;
+    match run(*flags) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to tell when standard error is closed.
+            drop(writeln!(std::io::stderr(), "error: {error:?}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(flags: args::RunFlags) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let ended = runtime.block_on(run::run(flags.meant()));
+    // What is being written is written again by the next one.
+    runtime.shutdown_background();
+    ended
+}

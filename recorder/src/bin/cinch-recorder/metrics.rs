@@ -1,0 +1,122 @@
+//! What Prometheus is told; no label has values that come from users.
+
+use std::{fmt::Write as _, sync::Mutex};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::{Registry, Unit},
+};
+use recorder::kernel::Watch;
+
+use crate::tracker::Outcome;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    of: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Publication {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+/// The counters.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    published: Family<Publication, Counter>,
+    statuses: Counter,
+    pub(crate) recorded: Gauge,
+    watching: Family<Of, Gauge>,
+    lost: Family<Of, Gauge>,
+    watch_age: Family<Of, Gauge>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Mutex::default(),
+            published: Family::default(),
+            statuses: Counter::default(),
+            recorded: Gauge::default(),
+            watching: Family::default(),
+            lost: Family::default(),
+            watch_age: Family::default(),
+        };
+        *lock(&metrics.registry) = metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    fn register(&self) -> Registry {
+        let mut registry = Registry::default();
+        let own = registry.sub_registry_with_prefix("cinch_recorder");
+        let help = "Profiles written to the API server, and those that were not";
+        own.register("profiles", help, self.published.clone());
+        let help = "Statuses of recordings written to the API server";
+        own.register("status_writes", help, self.statuses.clone());
+        own.register("containers", "Containers that are being recorded", self.recorded.clone());
+        let help = "Whether programs in the kernel watch this";
+        own.register("watching", help, self.watching.clone());
+        let help = "Things that could not be recorded since the programs were loaded";
+        own.register("lost", help, self.lost.clone());
+        let help = "For how long a watch has been lost, 0 while it is up";
+        own.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
+        registry
+    }
+
+    /// A profile was written, or not.
+    pub(crate) fn published(&self, kind: &'static str, outcome: Outcome) {
+        let outcome = match outcome {
+            Outcome::Written => "written",
+            Outcome::Taken => "name_taken",
+            Outcome::Failed => "failed",
+        };
+        self.published.get_or_create(&Publication { kind, outcome }).inc();
+    }
+
+    /// A status was written.
+    pub(crate) fn reported(&self) {
+        self.statuses.inc();
+    }
+
+    /// What is watched, and what was lost.
+    pub(crate) fn seen(&self, watch: Watch, lost: recorder::kernel::Lost) {
+        let Watch { calls, denials, accesses, permissions } = watch;
+        for (of, on) in [
+            ("calls", calls),
+            ("denials", denials),
+            ("accesses", accesses),
+            ("permissions", permissions),
+        ] {
+            self.watching.get_or_create(&Of { of }).set(i64::from(on));
+        }
+        for (of, lost) in [
+            ("namespaces", lost.namespaces),
+            ("accesses", lost.accesses),
+            ("permissions", lost.permissions),
+        ] {
+            self.lost.get_or_create(&Of { of }).set(lost.try_into().unwrap_or(i64::MAX));
+        }
+    }
+
+    /// The text that Prometheus reads.
+    pub(crate) fn encode(&self, ages: &[(&'static str, u64)]) -> String {
+        for (of, age) in ages {
+            self.watch_age.get_or_create(&Of { of }).set((*age).try_into().unwrap_or(i64::MAX));
+        }
+        let mut text = String::new();
+        let encoded = encode(&mut text, &lock(&self.registry));
+        if let Err(error) = encoded {
+            writeln!(text, "# cannot encode: {error}").unwrap_or_default();
+        }
+        text
+    }
+}
+
+fn lock(registry: &Mutex<Registry>) -> std::sync::MutexGuard<'_, Registry> {
+    registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

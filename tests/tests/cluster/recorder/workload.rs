@@ -1,0 +1,195 @@
+//! Pods as a kubelet would run them: objects that this test writes, and processes in mount namespaces and cgroups of their
+//! own, whose cgroups have the names that a kubelet gives them.
+
+use std::{
+    fs,
+    io::Write as _,
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use tests::{
+    namespace::{Namespace, unique},
+    node::Node,
+    object,
+    until::until,
+};
+
+use crate::write;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A pod of a node.
+pub(crate) struct Pod<'a> {
+    namespace: &'a Namespace,
+    pub(crate) name: String,
+    containers: Vec<String>,
+    statuses: Vec<Value>,
+    folder: Folder,
+}
+
+/// A process that a container would have; killed when dropped.
+pub(crate) struct Container {
+    pub(crate) id: String,
+    child: Child,
+    // Dropped after the process has ended.
+    _folder: Folder,
+}
+
+/// A cgroup, taken away when dropped.
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is still in it is about to end.
+        for _ in 0..200 {
+            match fs::remove_dir(&self.0) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    std::thread::park_timeout(Duration::from_millis(10));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+impl<'a> Pod<'a> {
+    /// Makes the object of a pod with these labels and containers; `metadata` has more, such as a name.
+    pub(crate) async fn new(
+        namespace: &'a Namespace,
+        node: &Node<'_>,
+        app: &str,
+        containers: &[&str],
+        metadata: &Value,
+    ) -> Result<Self> {
+        let mut metadata = metadata.clone();
+        metadata["labels"] = json!({ "app": app });
+        if metadata.get("name").is_none() && metadata.get("generateName").is_none() {
+            metadata["name"] = json!(format!("pod-{}", unique()));
+        }
+        let list: Vec<_> =
+            containers.iter().map(|name| json!({ "name": name, "image": "i:1" })).collect();
+        let spec = json!({ "nodeName": node.name, "containers": list });
+        let answer = namespace.create_object(&write::pod(&metadata, &spec)).await?.granted()?;
+        let uid = object::text(&answer, "/metadata/uid")?.to_owned();
+        let folder = make(&root()?.join(format!("kubepods-test-{}", std::process::id())), &uid)?;
+        Ok(Self {
+            namespace,
+            name: object::text(&answer, "/metadata/name")?.to_owned(),
+            containers: containers.iter().map(|name| (*name).to_owned()).collect(),
+            statuses: Vec::new(),
+            folder,
+        })
+    }
+
+    /// Starts a container, of which the object does not tell yet. It runs lines that it is given.
+    pub(crate) fn start(&self) -> Result<Container> {
+        self.run("while read line; do eval \"$line\"; done")
+    }
+
+    /// Starts a container with a script.
+    pub(crate) fn run(&self, script: &str) -> Result<Container> {
+        let id = format!("{:064x}", u128::from(unique()) << 64 | u128::from(std::process::id()));
+        let folder = Folder(self.folder.0.join(&id));
+        fs::create_dir(&folder.0).context("cannot make a cgroup")?;
+        let child = spawn(&folder.0, script)?;
+        Ok(Container { id, child, _folder: folder })
+    }
+
+    /// Tells in the object's status that a container has this id.
+    pub(crate) async fn tell(&mut self, container: &str, id: &str) -> Result<()> {
+        self.statuses.retain(|status| status["name"] != *container);
+        self.statuses.push(json!({
+            "name": container, "image": "i:1", "imageID": "", "ready": true, "restartCount": 0,
+            "started": true, "containerID": format!("containerd://{id}"), "state": { "running": {} },
+        }));
+        let status = json!({ "phase": "Running", "containerStatuses": self.statuses });
+        self.namespace.set_status("v1", "Pod", &self.name, &status).await
+    }
+
+    /// Starts a container and tells of it.
+    pub(crate) async fn started(&mut self) -> Result<Container> {
+        let container = self.start()?;
+        let name = self.containers.first().context("no container")?.clone();
+        self.tell(&name, &container.id).await?;
+        Ok(container)
+    }
+
+    /// Says that all containers have ended.
+    pub(crate) async fn succeed(&self) -> Result<()> {
+        let status = json!({ "phase": "Succeeded" });
+        self.namespace.set_status("v1", "Pod", &self.name, &status).await
+    }
+
+    /// Deletes the object.
+    pub(crate) async fn delete(&self) -> Result<()> {
+        self.namespace.delete("v1", "Pod", &self.name).await
+    }
+}
+
+impl Container {
+    /// Lets it do something, and waits until that is done.
+    pub(crate) async fn does(&mut self, line: &str) -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let done = folder.path().join("done");
+        let input = self.child.stdin.as_mut().context("it takes no lines")?;
+        writeln!(input, "{line}; : > {}", done.display())?;
+        until(&format!("{line:?} is done"), LIMIT, async || Ok(done.exists().then_some(()))).await
+    }
+
+    /// Lets it come to its end.
+    pub(crate) fn end(mut self) -> Result<()> {
+        drop(self.child.stdin.take());
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Where the hierarchy of cgroup v2 is.
+fn root() -> Result<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let found = mounts.find(|fields| fields.get(2) == Some(&"cgroup2"));
+    Ok(found.context("no hierarchy of cgroup v2 is mounted")?[1].into())
+}
+
+fn make(above: &Path, uid: &str) -> Result<Folder> {
+    // Others make and remove it too.
+    let folder = above.join(format!("pod{uid}"));
+    for _ in 0..3 {
+        if fs::create_dir_all(&folder).is_ok() {
+            break;
+        }
+    }
+    anyhow::ensure!(folder.is_dir(), "cannot make {}", folder.display());
+    Ok(Folder(folder))
+}
+
+#[expect(unsafe_code, reason = "cgroup and namespace must be entered between fork and exec")]
+fn spawn(cgroup: &Path, script: &str) -> Result<Child> {
+    let procs = fs::OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"))?;
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let enter = move || {
+        (&procs).write_all(b"0")?;
+        // SAFETY: the call takes a number and concerns the calling thread alone.
+        match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        }
+    };
+    // SAFETY: the closure makes two system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(enter) };
+    command.spawn().context("cannot start a process in a cgroup and namespace of its own")
+}
