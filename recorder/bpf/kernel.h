@@ -4,12 +4,15 @@
 #pragma once
 
 typedef unsigned char u8;
+typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef int s32;
 
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
+/* Checked by the verifier by itself, once, whatever it is called with: takes and gives numbers only. */
+#define APART __attribute__((noinline))
 
 /* Forms of a map's definition in BTF. */
 #define UINT(name, value) int (*name)[value]
@@ -19,6 +22,8 @@ enum {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 
 /* How an entry is written. */
@@ -26,6 +31,8 @@ enum { BPF_ANY, BPF_NOEXIST };
 
 /* User space can have the map's memory in its own. */
 #define BPF_F_MMAPABLE (1 << 10)
+/* Memory is taken when an entry is made. */
+#define BPF_F_NO_PREALLOC 1
 
 struct bpf_raw_tracepoint_args {
 	u64 args[0];
@@ -34,10 +41,22 @@ struct bpf_raw_tracepoint_args {
 static void *(*const map_lookup)(void *map, const void *key) = (void *)1;
 static long (*const map_update)(void *map, const void *key, const void *value, u64 flags) = (void *)2;
 static u64 (*const ktime_get_ns)(void) = (void *)5;
+static u32 (*const get_smp_processor_id)(void) = (void *)8;
 static u64 (*const get_current_pid_tgid)(void) = (void *)14;
 static u64 (*const get_current_cgroup_id)(void) = (void *)80;
+static long (*const probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*const probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static long (*const probe_read_user_str)(void *to, u32 size, const void *from) = (void *)114;
 static long (*const probe_read_kernel_str)(void *to, u32 size, const void *from) = (void *)115;
+static long (*const ringbuf_output)(void *ring, void *data, u64 size, u64 flags) = (void *)130;
+static long (*const loop)(u32 times, void *step, void *context, u64 flags) = (void *)181;
+
+/* The compiler shall not find out how a number came to be: what is checked must be what is used, for the verifier. */
+#define OPAQUE(number) asm volatile("" : "+r"(number))
+
+/* Reads a member of what a pointer, that the verifier knows nothing of, points to. */
+#define READ(to, from, member) \
+	probe_read_kernel(&(to), sizeof(to), (const void *)__builtin_preserve_access_index(&(from)->member))
 
 #define CORE __attribute__((preserve_access_index))
 
@@ -58,21 +77,68 @@ struct nsproxy {
 	struct mnt_namespace *mnt_ns;
 } CORE;
 
+struct qstr {
+	u64 hash_len;
+	const char *name;
+} CORE;
+
+struct inode {
+	unsigned short i_mode;
+} CORE;
+
+struct file_system_type {
+	const char *name;
+} CORE;
+
+struct super_block {
+	unsigned long s_flags;
+	struct file_system_type *s_type;
+} CORE;
+
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+	struct super_block *d_sb;
+} CORE;
+
 struct vfsmount {
+	struct dentry *mnt_root;
+	struct super_block *mnt_sb;
 	int mnt_flags;
 } CORE;
 
 struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
 	struct vfsmount mnt;
+	const char *mnt_devname;
 	struct mnt_namespace *mnt_ns;
 } CORE;
 
 struct path {
 	struct vfsmount *mnt;
+	struct dentry *dentry;
 } CORE;
 
 struct file {
+	u32 f_mode;
+	u32 f_flags;
 	struct path f_path;
+} CORE;
+
+struct fdtable {
+	u32 max_fds;
+	struct file **fd;
+} CORE;
+
+struct files_struct {
+	struct fdtable *fdt;
+} CORE;
+
+struct fs_struct {
+	struct path root;
+	struct path pwd;
 } CORE;
 
 struct mm_struct {
@@ -81,13 +147,26 @@ struct mm_struct {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long orig_ax;
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip;
 } CORE;
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
+	u64 regs[31];
+	u64 pc;
+	u64 orig_x0;
 	s32 syscallno;
 } CORE;
 #endif
+
+struct vm_area_struct {
+	struct file *vm_file;
+} CORE;
+
+struct linux_binprm {
+	struct file *file;
+	const char *filename;
+	const char *interp;
+} CORE;
 
 struct seccomp {
 	int mode;
@@ -123,9 +202,13 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct nsproxy *nsproxy;
 	struct mm_struct *mm;
+	struct fs_struct *fs;
+	struct files_struct *files;
 	struct css_set *cgroups;
 	const struct cred *cred;
 	struct seccomp seccomp;
 } CORE;
 
 static struct task_struct *(*const get_current_task_btf)(void) = (void *)158;
+static struct pt_regs *(*const task_pt_regs)(struct task_struct *task) = (void *)175;
+static long (*const find_vma)(struct task_struct *task, u64 address, void *found, void *context, u64 flags) = (void *)180;

@@ -15,7 +15,7 @@
 #define ANCESTORS 64
 
 /* Changes whenever what follows here means something else: pinned maps of another one are left alone. */
-#define LAYOUT 1
+#define LAYOUT 2
 
 enum abi { NATIVE, COMPAT, X32, ABIS };
 
@@ -39,8 +39,9 @@ struct slot {
 	u64 first;   /* tgid of the first process, as the host counts */
 	u64 overflow; /* calls with a number that has no bit */
 	u64 inode;    /* of the namespace: another one may have it when this one is gone */
-	char leaf[NAME];   /* name of the cgroup */
-	char parent[NAME]; /* and of the one above */
+	u64 above;    /* the namespace in which the parent of the first process was */
+	char leaf[NAME];       /* name of the cgroup */
+	char parent[NAME - 8]; /* and of the one above */
 };
 
 _Static_assert(sizeof(struct slot) == 1024, "slots do not cross pages");
@@ -101,10 +102,13 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 {
 	struct mnt_namespace *ns = namespace_of(task);
 	struct kernfs_node *node = task->cgroups->dfl_cgrp->kn;
+	struct task_struct *parent = task->real_parent;
 	struct kernfs_node *above;
 
 	if (ns)
 		slot->inode = ns->ns.inum;
+	if (parent && namespace_of(parent))
+		slot->above = namespace_id(namespace_of(parent));
 	slot->first = task->tgid;
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
@@ -116,11 +120,11 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 	else
 		above = node->parent;
 	if (above)
-		probe_read_kernel_str(slot->parent, NAME, above->name);
+		probe_read_kernel_str(slot->parent, sizeof(slot->parent), above->name);
 }
 
 /* Whether a namespace is the one of the first process. */
-static __attribute__((noinline)) int is_host(u64 ns)
+APART int is_host(u64 ns)
 {
 	struct task_struct *task = get_current_task_btf();
 
@@ -198,9 +202,8 @@ static __attribute__((noinline)) struct slot *claim(u64 ns)
 	return 0;
 }
 
-/* Whether a call is the workload's own and not a runtime's: it is filtered, or its parent is inside as well, or its
- * program comes from inside. */
-INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
+/* Whether a program comes from inside, or its parent is inside as well: it is not a runtime's. */
+INLINE int runs_inside(struct task_struct *task, struct mnt_namespace *ns)
 {
 	struct task_struct *parent = task->real_parent;
 	struct mm_struct *mm = task->mm;
@@ -208,8 +211,6 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 	struct vfsmount *mount;
 	struct file *file;
 
-	if (task->seccomp.mode)
-		return 1;
 	if (parent && parent->nsproxy && parent->nsproxy->mnt_ns == ns)
 		return 1;
 	if (!mm)
@@ -224,6 +225,12 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 			  (void *)mount - __builtin_preserve_field_info(((struct mount *)0)->mnt, 0) +
 				  __builtin_preserve_field_info(((struct mount *)0)->mnt_ns, 0));
 	return from == ns;
+}
+
+/* Whether a call is the workload's own and not a runtime's. */
+INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
+{
+	return task->seccomp.mode || runs_inside(task, ns);
 }
 
 /* What the running task's mount namespace is recorded in: its slot, claimed here where it has none yet. 0 for the host's,

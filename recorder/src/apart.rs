@@ -7,19 +7,44 @@ use std::{
     process::{Child, Command},
 };
 
+/// Whom a command runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub user: u32,
+    pub group: u32,
+    /// The other groups of the user.
+    pub groups: Vec<u32>,
+}
+
 /// Starts the command. What is mounted stays as it is, also for what is mounted later.
-#[expect(unsafe_code, reason = "the namespace must be made between fork and exec")]
 pub fn start(command: &mut Command) -> io::Result<Child> {
-    let unshare = || {
+    start_as(command, None)
+}
+
+/// Starts the command as somebody else.
+#[expect(
+    unsafe_code,
+    reason = "the namespace must be made between fork and exec, and before the user changes"
+)]
+pub fn start_as(command: &mut Command, identity: Option<Identity>) -> io::Result<Child> {
+    let leave = move || {
         // SAFETY: the call takes a number and concerns the calling thread alone.
-        match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        }
+        done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+        let Some(Identity { user, group, groups }) = &identity else { return Ok(()) };
+        // SAFETY: the call reads as many groups as there are.
+        done(unsafe { libc::setgroups(groups.len(), groups.as_ptr()) })?;
+        // SAFETY: the call takes numbers.
+        done(unsafe { libc::setresgid(*group, *group, *group) })?;
+        // SAFETY: likewise; it comes last, since it takes away the right to the others.
+        done(unsafe { libc::setresuid(*user, *user, *user) })
     };
-    // SAFETY: the closure makes one system call; it neither allocates nor takes a lock.
-    unsafe { command.pre_exec(unshare) };
+    // SAFETY: the closure makes system calls; it neither allocates nor takes a lock.
+    unsafe { command.pre_exec(leave) };
     command.spawn()
+}
+
+fn done(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The inode of the mount namespace of a process; another one may have it when the namespace is gone.

@@ -21,6 +21,8 @@ pub enum Record<'a> {
     Selinux(Selinux<'a>),
     /// The kernel has dropped so many lines.
     Lost(u64),
+    /// The kernel has dropped so many since it was started.
+    LostInAll(u64),
 }
 
 /// Who did something.

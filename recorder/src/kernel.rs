@@ -1,14 +1,16 @@
 //! The programs in the kernel: loading them, attaching them, reading what they have recorded.
 
-use std::path::Path;
+use std::{collections::HashMap, path::Path};
 
 use aya::include_bytes_aligned;
 
 use crate::{
-    seen::Permission,
+    apart,
+    seen::{Access, Permission},
     selinuxfs::{self, SelinuxFs},
 };
 
+use access::Accesses;
 pub use error::KernelError;
 use folder::Folder;
 use loaded::Loaded;
@@ -16,6 +18,7 @@ use permission::Permissions;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
 
+mod access;
 mod error;
 mod folder;
 mod loaded;
@@ -28,7 +31,7 @@ mod slots;
 pub const SLOTS: u32 = 16_384;
 
 /// `LAYOUT` of `bpf/slots.h`.
-const LAYOUT: u64 = 1;
+const LAYOUT: u64 = 2;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
@@ -60,6 +63,7 @@ pub struct Lost {
 pub struct Recording {
     slots: Slots,
     permissions: Option<Box<Permissions>>,
+    accesses: Option<Box<Accesses>>,
     /// Programs that are not pinned end with it.
     loaded: Loaded,
 }
@@ -103,7 +107,8 @@ impl Recording {
             loaded.raw_tracepoint("sys_exit", "sys_exit")?;
         }
         let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
-        Ok(Self { slots, permissions, loaded })
+        let accesses = watch.accesses.then(|| access::programs::attach(&mut loaded)).transpose()?;
+        Ok(Self { slots, permissions, accesses: accesses.map(Box::new), loaded })
     }
 
     /// What is in a slot; none while no container has claimed it.
@@ -139,9 +144,12 @@ impl Recording {
     /// Waits some milliseconds for all of them together.
     pub fn release(&mut self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
         let last = self.slots.release(gone).map_err(KernelError::Read)?;
+        let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
         if let Some(permissions) = &mut self.permissions {
-            let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
             permissions.forget(&namespaces).map_err(KernelError::Read)?;
+        }
+        if let Some(accesses) = &mut self.accesses {
+            accesses.forget(&namespaces).map_err(KernelError::Read)?;
         }
         Ok(last)
     }
@@ -153,6 +161,21 @@ impl Recording {
     ) -> Result<(), KernelError> {
         let Some(permissions) = &mut self.permissions else { return Ok(()) };
         permissions.drain(tell).map_err(KernelError::Read)
+    }
+
+    /// Gives what was done, with the mount namespace's id: each thing once, as far as is remembered.
+    pub fn accesses(&mut self, give: &mut dyn FnMut(u64, Access)) {
+        let Self { slots, accesses, .. } = self;
+        let Some(accesses) = accesses else { return };
+        let mut known = HashMap::new();
+        let mut inside = |namespace, process| {
+            let about = known.entry(namespace).or_insert_with(|| slots.about(namespace));
+            let (inode, first) = (*about)?;
+            // Who has done it may be gone, and another one may have its number.
+            let is_there = |process: &u32| apart::namespace(*process).is_ok_and(|its| its == inode);
+            [process, first].into_iter().find(is_there)
+        };
+        accesses.drain(&mut inside, give);
     }
 
     /// What could not be recorded.

@@ -10,6 +10,7 @@ pub mod base;
 pub mod cgroup;
 pub mod kernel;
 pub mod learned;
+pub mod logs;
 pub mod scan;
 pub mod seen;
 pub mod selinuxfs;

@@ -15,7 +15,7 @@ fn told(record: Option<&Record<'_>>) -> Vec<(&'static str, String)> {
     };
     match record {
         None => vec![("kind", "none".to_owned())],
-        Some(Record::Lost(count)) => {
+        Some(Record::Lost(count) | Record::LostInAll(count)) => {
             vec![("kind", "lost".to_owned()), ("count", count.to_string())]
         }
         Some(Record::Seccomp(record)) => vec![

@@ -16,7 +16,7 @@ pub struct Stamp {
 /// about something else, or is cut off.
 pub fn parse(line: &str) -> Option<Record<'_>> {
     if let Some(lost) = lost(line) {
-        return Some(Record::Lost(lost));
+        return Some(lost);
     }
     let place = line.find(AUDIT)?;
     let (before, after) = (&line[..place], &line[place + AUDIT.len()..]);
@@ -75,14 +75,15 @@ fn stamp(after: &str) -> Option<(Stamp, &str)> {
 }
 
 /// How many lines the kernel says that it has dropped.
-fn lost(line: &str) -> Option<u64> {
+fn lost(line: &str) -> Option<Record<'_>> {
     let number = |text: &str| text.trim().parse().ok();
     if let Some((_, after)) = line.split_once("kauditd_printk_skb: ") {
-        return number(after.split_once(" callbacks suppressed")?.0);
+        return number(after.split_once(" callbacks suppressed")?.0).map(Record::Lost);
     }
     let (_, after) = line.split_once("audit_lost=")?;
     // Records have fields of their own; this is a line of the kernel's log.
-    (!line.contains("audit(")).then(|| number(after.split(' ').next()?))?
+    let total = (!line.contains(AUDIT)).then(|| number(after.split(' ').next()?))??;
+    Some(Record::LostInAll(total))
 }
 
 #[cfg(test)]
@@ -126,7 +127,7 @@ mod tests {
         let line = "[ 3683.829070] kauditd_printk_skb: 10 callbacks suppressed";
         assert_eq!(parse(line), Some(Record::Lost(10)));
         let line = "audit: audit_lost=7 audit_rate_limit=0 audit_backlog_limit=64";
-        assert_eq!(parse(line), Some(Record::Lost(7)));
+        assert_eq!(parse(line), Some(Record::LostInAll(7)));
     }
 
     #[test]

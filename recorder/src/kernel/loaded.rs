@@ -3,13 +3,16 @@
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
-    Ebpf, EbpfLoader,
+    Btf, Ebpf, EbpfLoader,
     maps::{Map, MapData},
-    programs::{Program, ProgramError, RawTracePoint, links::FdLink},
+    programs::{BtfTracePoint, Program, ProgramError, RawTracePoint, links::FdLink},
 };
 use aya_obj::Object;
 
-use super::{KernelError, LAYOUT, OBJECT, Watch, error::is_refusal, folder::Folder, slots};
+use super::{
+    KernelError, LAYOUT, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder::Folder,
+    slots,
+};
 
 /// The map with what is known of all slots.
 const CONTROL: &str = "control";
@@ -19,6 +22,8 @@ const LARGE: &[(&str, Needed)] = &[
     ("permissions", |watch| watch.permissions),
     ("contexts", |watch| watch.permissions),
     ("wordings", |watch| watch.permissions),
+    ("access_recent", |watch| watch.accesses),
+    ("access_seen", |watch| watch.accesses),
     ("domains", |watch| watch.permissions),
 ];
 
@@ -112,6 +117,21 @@ impl Loaded {
         self.folder.as_ref().map_or(Ok(()), |folder| folder.end_others(&self.attached))
     }
 
+    /// Runs a program at a tracepoint whose arguments it knows the types of.
+    pub(super) fn tracepoint(
+        &mut self,
+        name: &'static str,
+        tracepoint: &str,
+        types: &Btf,
+    ) -> Result<(), KernelError> {
+        self.attach(name, |program| {
+            let program: &mut BtfTracePoint = program.try_into()?;
+            program.load(tracepoint, types)?;
+            let link = program.attach()?;
+            Ok(program.take_link(link)?.into())
+        })
+    }
+
     fn attach(
         &mut self,
         name: &'static str,
@@ -187,12 +207,15 @@ fn maps(watch: Watch) -> Result<Vec<Definition>, KernelError> {
 
 /// How many entries a map has instead of those in the object.
 fn entries(name: &str, watch: Watch) -> Option<u32> {
-    LARGE.iter().find(|(large, of)| *large == name && !of(watch)).map(|_| 1)
+    let large = LARGE.iter().find(|(large, of)| *large == name && !of(watch)).map(|_| 1);
+    let sized = || SIZES.iter().find(|(sized, _)| *sized == name).map(|(_, of)| of(watch));
+    large.or_else(sized)
 }
 
 fn loader<'a>(watch: Watch) -> EbpfLoader<'a> {
     let mut loader = EbpfLoader::new();
-    for (name, _) in LARGE {
+    let names = LARGE.iter().map(|(name, _)| *name).chain(SIZES.iter().map(|(name, _)| *name));
+    for name in names {
         if let Some(entries) = entries(name, watch) {
             loader.map_max_entries(name, entries);
         }

@@ -10,8 +10,9 @@ const WORDS: usize = 10;
 /// Bitmaps of one sort: the machine's own calls, its narrower ones, those of x32.
 const ABIS: usize = 3;
 
-/// Words of the longest name of a cgroup, with its NUL.
+/// Words of the longest name of a cgroup, and of the one above it, with their NUL.
 const NAME: usize = 15;
+const PARENT: usize = 14;
 
 /// Words of a slot.
 pub(super) const SLOT: usize = 128;
@@ -55,6 +56,8 @@ pub struct Slot {
     pub overflow: u64,
     /// The namespace's inode, as in `/proc/PID/ns/mnt`.
     pub inode: u64,
+    /// The id of the namespace in which the parent of the first process was: that of who has made this one.
+    pub above: u64,
     /// What was muted.
     pub muted: Muted,
     /// What the workload called.
@@ -89,15 +92,15 @@ impl Slot {
         }
         let mut calls = || Calls(std::array::from_fn(|_| std::array::from_fn(|_| next())));
         let (workload, setup, denied) = (calls(), calls(), calls());
-        let [cgroup, since, newest, first, overflow, inode] = std::array::from_fn(|_| next());
-        let mut name = || {
-            let words: [u64; NAME] = std::array::from_fn(|_| next());
-            let bytes = words.map(u64::to_ne_bytes);
+        let [cgroup, since, newest, first, overflow, inode, above] =
+            std::array::from_fn(|_| next());
+        let mut name = |words: usize| {
+            let bytes: Vec<_> = (0..words).map(|_| next().to_ne_bytes()).collect();
             let text: Vec<u8> =
                 bytes.as_flattened().iter().copied().take_while(|byte| *byte != 0).collect();
             String::from_utf8_lossy(&text).into_owned()
         };
-        let (leaf, parent) = (name(), name());
+        let (leaf, parent) = (name(NAME), name(PARENT));
         Some(Self {
             namespace,
             cgroup,
@@ -106,6 +109,7 @@ impl Slot {
             first,
             overflow,
             inode,
+            above,
             muted: Muted::of_bits(muted),
             workload,
             setup,
@@ -165,7 +169,7 @@ impl Calls {
 }
 
 /// The architectures of the bitmaps on a machine.
-fn abis(machine: Arch) -> [Arch; ABIS] {
+pub(super) fn abis(machine: Arch) -> [Arch; ABIS] {
     let narrow = match machine {
         Arch::Aarch64 => Arch::Arm,
         Arch::S390X => Arch::S390,
@@ -222,13 +226,14 @@ mod tests {
             (WORKLOAD + 2 * WORDS, 1 << 39),
             (WORKLOAD + 2 * WORDS + 8, 1 << (520 - 8 * 64)),
             (after + 3, 42),
-            (after + 6, u64::from_ne_bytes(*b"abc.scop")),
-            (after + 7, u64::from_ne_bytes(*b"e\0\0\0\0\0\0\0")),
-            (after + 6 + NAME, u64::from_ne_bytes(*b"pod\0\0\0\0\0")),
+            (after + 6, 9),
+            (after + 7, u64::from_ne_bytes(*b"abc.scop")),
+            (after + 8, u64::from_ne_bytes(*b"e\0\0\0\0\0\0\0")),
+            (after + 7 + NAME, u64::from_ne_bytes(*b"pod\0\0\0\0\0")),
         ]))
         .unwrap();
-        assert_eq!(after + 6 + 2 * NAME, SLOT);
-        assert_eq!((slot.namespace, slot.first), (7, 42));
+        assert_eq!(after + 7 + NAME + PARENT, SLOT);
+        assert_eq!((slot.namespace, slot.first, slot.above), (7, 42, 9));
         assert_eq!((&*slot.leaf, &*slot.parent), ("abc.scope", "pod"));
         let names: Vec<_> = slot.workload.by_name(Arch::X86_64).into_iter().collect();
         assert_eq!(

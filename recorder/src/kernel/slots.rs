@@ -70,6 +70,13 @@ impl Slots {
         })
     }
 
+    /// The inode of a namespace, and the first process in it.
+    pub(super) fn about(&self, namespace: u64) -> Option<(u64, u32)> {
+        let mut slots = self.used().filter_map(|place| self.slot(place).ok().flatten());
+        let slot = slots.find(|slot| slot.namespace == namespace)?;
+        Some((slot.inode, u32::try_from(slot.first).ok()?))
+    }
+
     pub(super) fn mute(&self, place: u32, muted: Muted) -> io::Result<()> {
         self.with(place, |_, page| {
             let word = self.first_word(place) + STATE;

@@ -166,7 +166,7 @@ pub(crate) struct RecordFlags {
     /// Stop after this, such as 30s or 5m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
-    /// Write to this file and not to standard output
+    /// Write to this file and not to standard output; without it, what the command prints goes to standard error
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// Record the container that this process is in, and not a command; until it ends
@@ -175,9 +175,12 @@ pub(crate) struct RecordFlags {
     /// Record the container with this ID, or the beginning of it, whether it runs already or not
     #[arg(long, value_name = "ID", conflicts_with_all = ["command", "pid"])]
     pub(crate) container: Option<String>,
+    /// Run the command as this user, by name or number; environment and folder stay as they are
+    #[arg(long, value_name = "USER", requires = "command")]
+    pub(crate) user: Option<String>,
     /// The command
     #[arg(last = true, required_unless_present_any = ["pid", "container"], value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, Args)]

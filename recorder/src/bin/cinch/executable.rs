@@ -2,10 +2,13 @@
 
 use std::{
     ffi::{OsStr, OsString},
+    io::Write as _,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
+use anyhow::Context as _;
 use rustix::fs::{Access, access};
 
 /// Why a command cannot be run, by the exit codes that shells have for it.
@@ -18,6 +21,12 @@ pub(crate) enum NotRun {
 }
 
 impl NotRun {
+    /// Says so, and ends as a shell would.
+    pub(crate) fn tell(&self) -> anyhow::Result<ExitCode> {
+        writeln!(std::io::stderr(), "error: {self}").context("cannot print")?;
+        Ok(ExitCode::from(self.code()))
+    }
+
     pub(crate) fn code(&self) -> u8 {
         match self {
             Self::Missing(_) => 127,

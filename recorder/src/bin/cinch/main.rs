@@ -7,6 +7,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::{Cli, Command};
 
 mod args;
+mod capabilities;
 mod compare;
 mod document;
 mod executable;

@@ -1,63 +1,84 @@
 //! `cinch record`: runs a command, or looks at a container, tells how it goes, writes profiles.
 
 use std::{
-    io::Write as _,
-    process::ExitCode,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    io::{self, Write as _},
+    os::unix::process::ExitStatusExt as _,
+    path::Path,
+    process::{ExitCode, ExitStatus},
 };
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use recorder::learned;
+use rustix::fs::{Access, access};
 
-use crate::args::{RecordFlags, RecorderFlag};
+use crate::{
+    args::{Format, KindFlag, RecordFlags, RecorderFlag},
+    executable::NotRun,
+    signals::Signals,
+};
 use bpf::Bpf;
-use follow::{Followed, Source as _, follow};
+use follow::{Followed, Source as _, follow, names};
 use target::Target;
 use write::Recorded;
 
 mod bpf;
 mod follow;
 mod target;
+mod user;
 mod write;
 
 /// Records until the command and its children have ended, the time is over, or somebody stops it.
 pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
+    // What would be of no use at the end is refused at the beginning.
+    if flags.format == Format::Raw && flags.kind == KindFlag::All {
+        bail!("--format raw is for one kind of profile: say which by --kind");
+    }
+    if let Some(path) = &flags.output {
+        can_be_written(path)?;
+    }
+    let signals = Signals::listen().context("cannot listen for signals")?;
     let mut source = match flags.recorder {
         RecorderFlag::Bpf => Bpf::start(flags)?,
     };
-    let stopped = stop_signal()?;
-    let (mut target, name) = Target::of(flags)?;
+    let (mut target, name) = match Target::of(flags, signals.before()) {
+        Ok(found) => found,
+        Err(error) => match error.downcast_ref::<NotRun>() {
+            Some(not_run) => return not_run.tell(),
+            None => return Err(error),
+        },
+    };
     if !matches!(target, Target::Command(_)) {
-        writeln!(std::io::stderr(), "recording {name}; Ctrl-C ends it").context("cannot print")?;
+        writeln!(io::stderr(), "recording {name}; Ctrl-C ends it").context("cannot print")?;
     }
-    let stop = || stopped.load(Ordering::Relaxed);
-    let Followed { ended } = follow(&mut source, &mut target, flags.duration, &stop)?;
+    let Followed { ended, left } = follow(&mut source, &mut target, flags.duration, &signals)?;
+    // Whoever does not want to wait until all is written may say so.
+    signals.restore().context("cannot listen for signals")?;
     let name = flags.name.clone().unwrap_or_else(|| learned::object_name(&name));
     let recorded = Recorded::of(flags, &name, source.seen(), source.selinux_type());
     let text = recorded.text(flags.format)?;
     match &flags.output {
         Some(path) => std::fs::write(path, &text)
             .with_context(|| format!("cannot write {}", path.display()))?,
-        None => std::io::stdout().write_all(text.as_bytes()).context("cannot print")?,
+        None => io::stdout().write_all(text.as_bytes()).context("cannot print")?,
     }
     let mut said = recorded.summary(source.seen());
     said.extend(source.lost());
-    writeln!(std::io::stderr(), "{}", said.join("\n")).context("cannot print")?;
-    Ok(match ended {
-        Some(code) if code != 0 => ExitCode::from(u8::try_from(code).unwrap_or(1)),
-        _ => ExitCode::SUCCESS,
-    })
+    if !left.is_empty() && matches!(target, Target::Command(_)) {
+        said.push(format!("not recorded any more, and still running: {}", names(&left)));
+    }
+    writeln!(io::stderr(), "{}", said.join("\n")).context("cannot print")?;
+    Ok(ExitCode::from(ended.map_or(0, code)))
 }
 
-/// Becomes true at the first Ctrl-C or SIGTERM: the profile of what was seen until then is written.
-fn stop_signal() -> anyhow::Result<Arc<AtomicBool>> {
-    let stopped = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, Arc::clone(&stopped))
-            .context("cannot listen for signals")?;
-    }
-    Ok(stopped)
+/// The code that a shell would give.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    u8::try_from(code & 0xff).unwrap_or(u8::MAX)
+}
+
+/// Whether there will be a place for the profile.
+fn can_be_written(path: &Path) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let there = if path.exists() { path } else { folder.unwrap_or_else(|| Path::new(".")) };
+    access(there, Access::WRITE_OK).with_context(|| format!("cannot write {}", path.display()))
 }

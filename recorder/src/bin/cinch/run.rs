@@ -57,7 +57,7 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
     let [first, ..] = &flags.command[..] else { bail!("a command is needed") };
     let file = match executable::find(first, std::env::var_os("PATH")) {
         Ok(file) => file,
-        Err(error) => return not_run(&error),
+        Err(error) => return error.tell(),
     };
     let signals = Signals::listen().context("cannot listen for signals")?;
     let under = Under {
@@ -70,7 +70,7 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
     let mut supervised = Supervised::new(started, &program, flags)?;
     let over = supervised.follow(&signals)?;
     match supervised.started.failed() {
-        Some(Failed::Program(error)) => return not_run(&NotRun::new(first, &error)),
+        Some(Failed::Program(error)) => return NotRun::new(first, &error).tell(),
         Some(Failed::Filter(error)) if error.raw_os_error() == Some(libc::EACCES) => bail!(
             "the kernel does not take a filter from a process that may gain privileges: leave --privileges out, or have \
              CAP_SYS_ADMIN"
@@ -107,11 +107,6 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
         supervised.go_on_answering();
     }
     Ok(ExitCode::from(code))
-}
-
-fn not_run(error: &NotRun) -> anyhow::Result<ExitCode> {
-    writeln!(io::stderr(), "error: {error}").context("cannot print")?;
-    Ok(ExitCode::from(error.code()))
 }
 
 /// The flags of a filter as the kernel takes them. `TSYNC` is for processes with more than one thread, and that of

@@ -67,6 +67,18 @@ impl Signals {
         &self.before
     }
 
+    /// Lets those that come from now on do again what they did before.
+    #[expect(unsafe_code, reason = "there is no safe way to unblock signals")]
+    pub(crate) fn restore(&self) -> io::Result<()> {
+        while self.next().is_some() {}
+        let none = std::ptr::null_mut();
+        // SAFETY: the call reads the set.
+        match unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.before, none) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
+
     /// The next signal that has come.
     #[expect(unsafe_code, reason = "the kernel writes a structure")]
     pub(crate) fn next(&self) -> Option<Signal> {

@@ -4,20 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use recorder::{
     apart,
-    kernel::{Muted, Recording, Watch},
+    kernel::{KernelError, Muted, Recording, Watch},
     learned,
     seen::Seen,
 };
 
 use super::{follow::Source, target::Target};
-use crate::args::{KindFlag, RecordFlags};
+use crate::{
+    args::{KindFlag, RecordFlags},
+    capabilities,
+};
 
 /// Programs in the kernel, and what they have told of one target.
 pub(super) struct Bpf {
     recording: Recording,
     /// The target's mount namespaces, by their ids, and with the inode of each.
     ours: BTreeMap<u64, u64>,
+    /// Those of others, once they were found twice.
     others: BTreeSet<u64>,
+    doubtful: BTreeSet<u64>,
     seen: Seen,
     /// Of namespaces of which nobody knows yet whose they are.
     waiting: BTreeMap<u64, Seen>,
@@ -39,9 +44,10 @@ impl Bpf {
             permissions: kinds.contains(&KindFlag::Selinux),
         };
         Ok(Self {
-            recording: Recording::start(watch)?,
+            recording: Recording::start(watch).map_err(explained)?,
             ours: BTreeMap::new(),
             others: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
             seen: Seen::default(),
             waiting: BTreeMap::new(),
             context: None,
@@ -76,17 +82,31 @@ impl Bpf {
         }]
     }
 
-    /// Tells the target's namespaces from all others, of which nothing more is wanted.
+    /// Tells the target's namespaces, and those that were made in them, from all others, of which nothing more is wanted.
     fn sort(&mut self, target: &Target) -> anyhow::Result<()> {
-        for found in self.recording.slots() {
-            let (place, slot) = found?;
-            if target.is_in(&slot) {
-                self.ours.insert(slot.namespace, slot.inode);
-                // What came before the workload's own exec is none of the profile's business.
-                self.seen.calls(learned::machine(), &slot.workload);
-                self.seen.denied_calls(learned::machine(), &slot.denied);
-                self.overflow.insert(slot.namespace, slot.overflow);
-            } else if self.others.insert(slot.namespace) {
+        let mut found: Vec<_> = self.recording.slots().collect::<Result<_, _>>()?;
+        // A namespace may be found before the one in which it was made.
+        loop {
+            let known = self.ours.len();
+            for (_, slot) in &found {
+                if target.is_in(slot) || self.ours.contains_key(&slot.above) {
+                    self.ours.insert(slot.namespace, slot.inode);
+                }
+            }
+            if self.ours.len() == known {
+                break;
+            }
+        }
+        let machine = learned::machine();
+        for (_, slot) in found.extract_if(.., |(_, slot)| self.ours.contains_key(&slot.namespace)) {
+            // What came before the workload's own exec is none of the profile's business.
+            self.seen.calls(machine, &slot.workload);
+            self.seen.denied_calls(machine, &slot.denied);
+            self.overflow.insert(slot.namespace, slot.overflow);
+        }
+        for (place, slot) in found {
+            // When it was found for the first time, that in which it was made may not have been.
+            if !self.doubtful.insert(slot.namespace) && self.others.insert(slot.namespace) {
                 // What SELinux reports of others may be what this one does as well: it is reported once.
                 self.recording.mute(place, Muted { accesses: true, permissions: false })?;
             }
@@ -121,6 +141,17 @@ impl Bpf {
     }
 }
 
+/// Names the capabilities that are missing, where it is for want of one.
+fn explained(error: KernelError) -> anyhow::Error {
+    match error {
+        KernelError::Refused(_) => {
+            let advice = capabilities::advice(&["CAP_BPF", "CAP_PERFMON"]);
+            anyhow::anyhow!("the kernel refuses the programs that record: {advice}")
+        }
+        error => error.into(),
+    }
+}
+
 impl Source for Bpf {
     fn look(&mut self, target: &Target) -> anyhow::Result<()> {
         self.context = self.context_now().or_else(|| self.context.take());
@@ -132,8 +163,8 @@ impl Source for Bpf {
         !self.ours.is_empty()
     }
 
-    fn processes(&self) -> usize {
-        self.ours.values().map(|inode| apart::processes(*inode).len()).sum()
+    fn processes(&self) -> Vec<u32> {
+        self.ours.values().flat_map(|inode| apart::processes(*inode)).collect()
     }
 
     fn seen(&self) -> &Seen {

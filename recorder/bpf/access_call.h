@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Accesses by the system calls that make them, at their end: where the kernel has a file, its path is found from that;
+ * names are read from user space, when the kernel has just read them there itself. Which call does what is in a table
+ * that user space fills in, for it knows the numbers of each architecture. */
+#pragma once
+#include "access_path.h"
+#include "syscalls.h"
+
+/* Numbers of an ABI; x32's end at 547. */
+#define CALLS 1024
+#define NOT_GIVEN 255
+#define AT_FDCWD (-100)
+
+/* What a call does: `Action` of src/kernel/access/calls.rs. */
+enum action {
+	OPENS = 1,
+	MAPS,
+	MAPS_BY_POINTER,
+	PROTECTS,
+	LOCKS,
+	CONTROLS,
+	CHANGES,
+	NAMES,
+	NAMES_TWO,
+	MAKES_SOCKET,
+	CALLS_SOCKET,
+	TAKES_ADDRESS,
+	MOUNTS,
+	MOVES_MOUNT,
+	TRACES,
+	TRACES_BY_POINTER,
+	SIGNALS,
+};
+
+/* Which of its arguments are what. */
+struct call {
+	unsigned char action;
+	unsigned char dir; /* NOT_GIVEN: the current folder */
+	unsigned char name;
+	unsigned char flags;
+	unsigned char second_dir;
+	unsigned char second_name;
+	unsigned short ways;
+	unsigned short second_ways;
+	unsigned short how; /* enum name */
+};
+
+/* What a name is. */
+enum name {
+	FOLLOWED = 1, /* what a link at its end points to is meant */
+	IS_FOLDER = 2,
+	REMOVES = 8, /* as unlinkat(2): AT_REMOVEDIR says whether it is a folder */
+	NOT_FOLLOWED = 16, /* AT_SYMLINK_NOFOLLOW says so */
+	CAN_BE_FOLLOWED = 32, /* AT_SYMLINK_FOLLOW says so */
+};
+
+struct {
+	UINT(type, BPF_MAP_TYPE_ARRAY);
+	UINT(max_entries, ABIS * CALLS);
+	TYPE(key, u32);
+	TYPE(value, struct call);
+} access_calls SEC(".maps");
+
+INLINE u64 argument(const struct pt_regs *regs, u32 abi, int which)
+{
+#if defined(__TARGET_ARCH_x86)
+	if (abi == COMPAT) {
+		switch (which) {
+		case 0: return (u32)regs->bx;
+		case 1: return (u32)regs->cx;
+		case 2: return (u32)regs->dx;
+		case 3: return (u32)regs->si;
+		case 4: return (u32)regs->di;
+		default: return (u32)regs->bp;
+		}
+	}
+	switch (which) {
+	case 0: return regs->di;
+	case 1: return regs->si;
+	case 2: return regs->dx;
+	case 3: return regs->r10;
+	case 4: return regs->r8;
+	default: return regs->r9;
+	}
+#elif defined(__TARGET_ARCH_arm64)
+	return which == 0 ? regs->orig_x0 : regs->regs[which];
+#else
+	return 0;
+#endif
+}
+
+INLINE u64 number_of(const struct pt_regs *regs)
+{
+#if defined(__TARGET_ARCH_x86)
+	return regs->orig_ax;
+#elif defined(__TARGET_ARCH_arm64)
+	return (u32)regs->syscallno;
+#else
+	return ~0ULL;
+#endif
+}
+
+/* The file that a number stands for; 0 where there is none. */
+INLINE struct file *file_of(struct task_struct *task, u64 number)
+{
+	struct fdtable *table;
+	struct file *file = 0;
+	u32 fd = (u32)number;
+
+	if (!task->files)
+		return 0;
+	table = task->files->fdt;
+	if (!table || fd >= table->max_fds)
+		return 0;
+	probe_read_kernel(&file, sizeof(file), table->fd + fd);
+	return file;
+}
+
+/* Puts the name at an address behind the path of what it is relative to. 0 where that cannot be read, which is counted. */
+static __attribute__((noinline)) int put_name(struct scratch *scratch, u64 folder, const char *address)
+{
+	struct task_struct *task = get_current_task_btf();
+	struct vfsmount *mnt = 0;
+	struct dentry *dentry = 0;
+	struct file *file;
+	long length;
+
+	if (!task->fs)
+		return 0;
+	length = probe_read_user_str(&scratch->text[MIDDLE], PATH, address);
+	if (length <= 0 || length > PATH) {
+		lose(LOST_ACCESSES);
+		return 0;
+	}
+	length--;
+	if (scratch->text[MIDDLE] == '/') {
+		mnt = task->fs->root.mnt;
+		dentry = task->fs->root.dentry;
+	} else if ((s32)folder == AT_FDCWD) {
+		mnt = task->fs->pwd.mnt;
+		dentry = task->fs->pwd.dentry;
+	} else {
+		file = file_of(task, folder);
+		if (file) {
+			READ(mnt, file, f_path.mnt);
+			READ(dentry, file, f_path.dentry);
+		}
+	}
+	if (!dentry || !mnt || !put_path(scratch, dentry, mnt)) {
+		lose(LOST_ACCESSES);
+		return 0;
+	}
+	scratch->event.parts[0] = length;
+	scratch->end = MIDDLE + length;
+	return 1;
+}
+
+/* An argument whose place is not known here. */
+INLINE u64 chosen(struct scratch *scratch, u32 which)
+{
+	return which < 6 ? scratch->arguments[which] : 0;
+}
+
+/* Puts the name that a file has now behind the one that it had: it says whether the file is a folder. Not where the two
+ * are relative to different folders. */
+INLINE void put_new_name(struct scratch *scratch, struct call *call)
+{
+	u64 end = scratch->end;
+	long length;
+
+	OPAQUE(end);
+	if (end > MIDDLE + PATH)
+		return;
+	length = probe_read_user_str(&scratch->text[end], PATH, (void *)chosen(scratch, call->second_name));
+	if (length <= 1 || length > PATH)
+		return;
+	if (scratch->text[end] != '/' && call->dir < 6 &&
+	    chosen(scratch, call->dir) != chosen(scratch, call->second_dir))
+		return;
+	scratch->event.parts[1] = length - 1;
+	scratch->end = end + length - 1;
+}
+
+/* Where two names are given, as for a rename, they are two things. */
+INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
+{
+	struct task_struct *task = get_current_task_btf();
+	u64 flags = chosen(scratch, call->flags), folder, how = call->how & (FOLLOWED | IS_FOLDER);
+	int two = call->action == NAMES_TWO;
+	u32 ways = call->ways;
+
+	if (call->how & REMOVES && flags & 0x200) /* AT_REMOVEDIR */
+		how |= IS_FOLDER;
+	if (call->how & NOT_FOLLOWED && flags & 0x100) /* AT_SYMLINK_NOFOLLOW */
+		how &= ~FOLLOWED;
+	if (call->how & CAN_BE_FOLLOWED && flags & 0x400) /* AT_SYMLINK_FOLLOW */
+		how |= FOLLOWED;
+	begin(scratch, task, ns, NAMED, ways);
+	scratch->event.flags = how;
+	folder = call->dir < 6 ? chosen(scratch, call->dir) : AT_FDCWD;
+	if (put_name(scratch, folder, (void *)chosen(scratch, call->name))) {
+		if (two && ways & USE_RENAME)
+			put_new_name(scratch, call);
+		if (scratch->event.parts[0])
+			tell(scratch);
+		else if (flags & 0x1000) { /* AT_EMPTY_PATH: what the number stands for */
+			struct file *file = file_of(task, folder);
+
+			if (file)
+				tell_file(file, ways);
+		}
+	}
+	if (!two)
+		return 0;
+	begin(scratch, task, ns, NAMED, call->second_ways);
+	scratch->event.flags = how & IS_FOLDER;
+	folder = call->second_dir < 6 ? chosen(scratch, call->second_dir) : AT_FDCWD;
+	if (put_name(scratch, folder, (void *)chosen(scratch, call->second_name)))
+		tell(scratch);
+	return 0;
+}
+
+APART int names(u32 abi, u32 place, u64 ns)
+{
+	const struct pt_regs *regs = task_pt_regs(get_current_task_btf());
+	struct call *call = map_lookup(&access_calls, &place);
+	struct scratch *scratch;
+
+	if (!call)
+		return 0;
+	scratch = take();
+	if (!scratch)
+		return 0;
+	for (int i = 0; i < 6; i++)
+		scratch->arguments[i] = argument(regs, abi, i);
+	tell_names(scratch, call, ns);
+	give_back(scratch);
+	return 0;
+}
+
+/* Whether fcntl(2) is for a lock: F_SETLK, F_SETLKW; for 32 bits F_SETLK64, F_SETLKW64; F_OFD_SETLK, F_OFD_SETLKW;
+ * F_SETLEASE. */
+INLINE int is_lock(u64 command)
+{
+	return command == 6 || command == 7 || command == 13 || command == 14 || command == 37 || command == 38 ||
+	       command == 1024;
+}
+
+/* The file that a call was for, and the ways in which it was used. */
+INLINE struct file *used_file(struct task_struct *task, const struct pt_regs *regs, u32 abi, u32 action, long result,
+			      u32 *ways)
+{
+	u64 protection;
+	struct file *file;
+
+	switch (action) {
+	case OPENS:
+		if (result < 0)
+			return 0;
+		file = file_of(task, result);
+		*ways = file ? ways_of(file) : 0;
+		return file;
+	case MAPS:
+		protection = argument(regs, abi, 2);
+		if ((u64)result >= -4095ULL || !(protection & 4) || argument(regs, abi, 3) & 0x20)
+			return 0; /* PROT_EXEC, MAP_ANONYMOUS */
+		*ways = USE_MAP_EXEC | (protection & 1 ? USE_READ : 0);
+		return file_of(task, argument(regs, abi, 4));
+	case CONTROLS:
+		if (!is_lock(argument(regs, abi, 1)))
+			return 0;
+		/* fallthrough */
+	case LOCKS:
+		if (result && result != -11) /* EAGAIN: it may, but has to wait */
+			return 0;
+		*ways = USE_LOCK;
+		return file_of(task, argument(regs, abi, 0));
+	case CHANGES:
+		if (result)
+			return 0;
+		*ways = USE_WRITE;
+		return file_of(task, argument(regs, abi, 0));
+	}
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int access_exit(u64 *context)
+{
+	const struct pt_regs *regs = (void *)context[0];
+	long result = (long)context[1];
+	struct task_struct *task = get_current_task_btf();
+	u64 number = number_of(regs), ns;
+	u32 abi = abi_of(task, &number), place, ways = 0;
+	struct call *call;
+	struct file *file;
+
+	if (number >= CALLS || abi >= ABIS)
+		return 0;
+	place = abi * CALLS + number;
+	call = map_lookup(&access_calls, &place);
+	if (!call || !call->action)
+		return 0;
+	ns = recorded();
+	if (!ns)
+		return 0;
+	if (call->action < NAMES) {
+		file = used_file(task, regs, abi, call->action, result, &ways);
+		if (file)
+			tell_file(file, ways);
+	} else if (call->action <= NAMES_TWO) {
+		if (!result || result == -1 || result == -13) /* EPERM, EACCES */
+			names(abi, place, ns);
+	}
+	return 0;
+}

@@ -1,0 +1,125 @@
+//! What AppArmor has rules for, as the kernel's programs tell it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{BuildHasher as _, RandomState},
+    io,
+};
+
+use aya::maps::{HashMap as Table, MapData, MapError, RingBuf};
+
+use crate::seen::{Access, Ways};
+use event::{Event, Name, What};
+
+mod calls;
+mod event;
+pub(super) mod programs;
+mod resolve;
+
+/// So many things are remembered as told; after that, what the kernel tells again is told again.
+const TOLD_MAX: usize = 1 << 18;
+
+/// The events.
+pub(super) struct Accesses {
+    ring: RingBuf<MapData>,
+    seen: Table<MapData, Key, u32>,
+    told: Told,
+}
+
+/// `struct key` of `bpf/access_event.h`: a namespace, and a hash.
+type Key = [u64; 3];
+
+/// More than there can be in `access_seen`.
+const SEEN_MAX: usize = 1 << 20;
+
+/// What was told already, by its hash, and for files in which ways.
+#[derive(Debug, Default)]
+struct Told {
+    hasher: RandomState,
+    ways: HashMap<u64, u16>,
+}
+
+/// Who is in a mount namespace: a process, if one is still there that sees its files.
+pub(super) type Inside<'a> = dyn FnMut(u64, u32) -> Option<u32> + 'a;
+
+impl std::fmt::Debug for Accesses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Accesses").field("told", &self.told.ways.len()).finish_non_exhaustive()
+    }
+}
+
+impl Accesses {
+    pub(super) fn new(ring: RingBuf<MapData>, seen: Table<MapData, Key, u32>) -> Self {
+        Self { ring, seen, told: Told::default() }
+    }
+
+    /// Makes room: forgets what was told of namespaces that are gone.
+    pub(super) fn forget(&mut self, gone: &BTreeSet<u64>) -> io::Result<()> {
+        // What comes in meanwhile can make it begin again, but not for ever.
+        let keys: Result<Vec<_>, _> = self.seen.keys().take(SEEN_MAX).collect();
+        let keys = keys.map_err(io::Error::other)?;
+        for key in keys.iter().filter(|[namespace, ..]| gone.contains(namespace)) {
+            match self.seen.remove(key) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives what is new, with its namespace.
+    pub(super) fn drain(&mut self, inside: &mut Inside<'_>, give: &mut dyn FnMut(u64, Access)) {
+        while let Some(bytes) = self.ring.next() {
+            // What cannot be read is of programs of another version.
+            let Some(event) = Event::read(&bytes) else { continue };
+            let namespace = event.namespace;
+            let access = access(&event, inside);
+            if let Some(access) = self.told.is_new(namespace, access) {
+                give(namespace, access);
+            }
+        }
+    }
+}
+
+/// What an event tells.
+fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
+    let mut named = |name: &Name<'_>| {
+        let process = inside(event.namespace, event.process);
+        let found = resolve::resolve(process, name);
+        text(&found.path, found.folder)
+    };
+    match &event.what {
+        What::File { path, ways } => Access::File { path: text(path, false), ways: *ways },
+        What::Named { name, ways } => Access::File { path: named(name), ways: *ways },
+    }
+}
+
+/// A path as AppArmor writes it.
+fn text(path: &[u8], folder: bool) -> String {
+    let mut text = String::from_utf8_lossy(path).into_owned();
+    if text.is_empty() || folder && !text.ends_with('/') {
+        text.push('/');
+    }
+    text
+}
+
+impl Told {
+    /// What of an access was not told yet.
+    fn is_new(&mut self, namespace: u64, access: Access) -> Option<Access> {
+        let (hash, ways) = match &access {
+            Access::File { path, ways } => (self.hasher.hash_one((namespace, path)), ways.bits()),
+            other => (self.hasher.hash_one((namespace, other)), 1),
+        };
+        if self.ways.len() >= TOLD_MAX {
+            self.ways.clear();
+        }
+        let told = self.ways.entry(hash).or_default();
+        let fresh = ways & !*told;
+        *told |= ways;
+        match access {
+            _ if fresh == 0 => None,
+            Access::File { path, .. } => Some(Access::File { path, ways: Ways::of_bits(fresh) }),
+            other => Some(other),
+        }
+    }
+}

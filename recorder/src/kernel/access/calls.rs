@@ -1,0 +1,164 @@
+//! Which system calls do what AppArmor has rules for, and which of their arguments say to what: `struct call` of
+//! `bpf/access_call.h`. Pure.
+
+use profile::{kinds::seccomp::Arch, syscall};
+
+use crate::seen::Ways;
+
+/// Numbers of an architecture.
+const CALLS: u32 = 1024;
+
+/// An argument that a call does not have.
+const NONE: u8 = 255;
+
+/// Bytes of a call in the table.
+pub(super) const CALL: usize = 12;
+
+/// `enum action` of `bpf/access_call.h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Opens = 1,
+    Maps,
+    MapsByPointer,
+    Protects,
+    Locks,
+    Controls,
+    Changes,
+    Names,
+    NamesTwo,
+}
+
+/// A name among the arguments: where the folder's number is, where the address of the name is, and how it is used.
+type Argument = (Option<u8>, u8, Ways);
+
+/// What a call does.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    action: Action,
+    names: [Option<Argument>; 2],
+    flags: u8,
+    how: u16,
+}
+
+const FOLLOWED: u16 = 1;
+const IS_FOLDER: u16 = 2;
+const REMOVES: u16 = 8;
+const NOT_FOLLOWED: u16 = 16;
+const CAN_BE_FOLLOWED: u16 = 32;
+
+const fn does(action: Action) -> Call {
+    Call { action, names: [None; 2], flags: NONE, how: 0 }
+}
+
+/// A call with a name at a place.
+const fn names(at: u8, ways: Ways) -> Call {
+    Call { names: [Some((None, at, ways)), None], ..does(Action::Names) }
+}
+
+/// A call with a folder's number before the name.
+const fn names_at(at: u8, ways: Ways) -> Call {
+    Call { names: [Some((Some(at), at + 1, ways)), None], ..does(Action::Names) }
+}
+
+impl Call {
+    const fn how(self, how: u16) -> Self {
+        Self { how, ..self }
+    }
+
+    const fn flags(self, at: u8) -> Self {
+        Self { flags: at, ..self }
+    }
+
+    const fn and(self, second: Argument) -> Self {
+        Self { action: Action::NamesTwo, names: [self.names[0], Some(second)], ..self }
+    }
+
+    /// As the kernel's programs read it.
+    fn bytes(self) -> [u8; CALL] {
+        let [first, second] = self.names.map(|name| match name {
+            Some((folder, name, ways)) => (folder.unwrap_or(NONE), name, ways.bits()),
+            None => (NONE, NONE, 0),
+        });
+        let [ways, second_ways, how] = [first.2, second.2, self.how].map(u16::to_ne_bytes);
+        let mut bytes = [0; CALL];
+        bytes[..6].copy_from_slice(&[
+            self.action as u8,
+            first.0,
+            first.1,
+            self.flags,
+            second.0,
+            second.1,
+        ]);
+        bytes[6..].copy_from_slice([ways, second_ways, how].as_flattened());
+        bytes
+    }
+}
+
+/// The calls that use files.
+const FILES: &[(&str, Call)] = {
+    use Action::{Changes, Controls, Locks, Maps, Opens, Protects};
+    const RENAMED: Ways = Ways::RENAME;
+    const LINKED: Ways = Ways::LINK;
+    &[
+        ("open", does(Opens)),
+        ("openat", does(Opens)),
+        ("openat2", does(Opens)),
+        ("creat", does(Opens)),
+        ("open_by_handle_at", does(Opens)),
+        ("mmap", does(Maps)),
+        ("mmap2", does(Maps)),
+        ("mprotect", does(Protects)),
+        ("pkey_mprotect", does(Protects)),
+        ("flock", does(Locks)),
+        ("fcntl", does(Controls)),
+        ("fcntl64", does(Controls)),
+        ("fchmod", does(Changes)),
+        ("fchown", does(Changes)),
+        ("fchown32", does(Changes)),
+        ("unlink", names(0, Ways::REMOVE)),
+        ("unlinkat", names_at(0, Ways::REMOVE).how(REMOVES).flags(2)),
+        ("rmdir", names(0, Ways::REMOVE).how(IS_FOLDER)),
+        ("mkdir", names(0, Ways::CREATE).how(IS_FOLDER)),
+        ("mkdirat", names_at(0, Ways::CREATE).how(IS_FOLDER)),
+        ("mknod", names(0, Ways::CREATE)),
+        ("mknodat", names_at(0, Ways::CREATE)),
+        ("symlink", names(1, Ways::CREATE)),
+        ("symlinkat", names_at(1, Ways::CREATE)),
+        ("link", names(0, LINKED).and((None, 1, LINKED))),
+        ("linkat", names_at(0, LINKED).and((Some(2), 3, LINKED)).how(CAN_BE_FOLLOWED).flags(4)),
+        ("rename", names(0, RENAMED).and((None, 1, RENAMED))),
+        ("renameat", names_at(0, RENAMED).and((Some(2), 3, RENAMED))),
+        ("renameat2", names_at(0, RENAMED).and((Some(2), 3, RENAMED))),
+        ("truncate64", names(0, Ways::WRITE).how(FOLLOWED)),
+        ("chown32", names(0, Ways::WRITE).how(FOLLOWED)),
+        ("lchown", names(0, Ways::WRITE)),
+        ("lchown32", names(0, Ways::WRITE)),
+        ("truncate", names(0, Ways::WRITE).how(FOLLOWED)),
+        ("chmod", names(0, Ways::WRITE).how(FOLLOWED)),
+        ("fchmodat", names_at(0, Ways::WRITE).how(FOLLOWED)),
+        ("fchmodat2", names_at(0, Ways::WRITE).how(FOLLOWED | NOT_FOLLOWED).flags(3)),
+        ("chown", names(0, Ways::WRITE).how(FOLLOWED)),
+        ("fchownat", names_at(0, Ways::WRITE).how(FOLLOWED | NOT_FOLLOWED).flags(4)),
+    ]
+};
+
+/// The table: places, and what is there.
+pub(super) fn table(machine: [Arch; 3]) -> impl Iterator<Item = (u32, [u8; CALL])> {
+    (0..).zip(machine).flat_map(|(abi, arch)| {
+        FILES.iter().filter_map(move |&(name, call)| {
+            let number = syscall::number(arch, name)? & !syscall::X32_BIT;
+            (number < CALLS).then(|| (abi * CALLS + number, of(arch, name, call).bytes()))
+        })
+    })
+}
+
+/// What a call does on an architecture: some old ones take a pointer to their arguments.
+fn of(arch: Arch, name: &str, call: Call) -> Call {
+    let by_pointer = matches!(arch, Arch::X86 | Arch::S390 | Arch::S390X);
+    match call.action {
+        Action::Maps if by_pointer && name == "mmap" => {
+            Call { action: Action::MapsByPointer, ..call }
+        }
+        _ => call,
+    }
+}

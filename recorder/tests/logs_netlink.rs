@@ -1,0 +1,275 @@
+//! Records of real processes under a real filter, as the kernel at hand sends them.
+//!
+//! Called with `make-calls COUNT` it is such a process: it installs a filter that logs `getppid`, and for each line that it is
+//! given calls that so often.
+
+use std::{
+    ffi::OsString,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
+    process::{Child, Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use libseccomp::{ScmpAction, ScmpFilterContext, ScmpSyscall};
+use libtest_mimic::{Arguments, Failed, Trial};
+use profile::kinds::seccomp::Arch;
+use recorder::{
+    audit::{Record, SeccompAction},
+    logs::{Choice, Event, Follower, Loss, Options, Origin, netlink::Netlink},
+};
+
+type Test = fn() -> Result<(), Failed>;
+
+/// Nothing here takes as long.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const CALLER: &str = "make-calls";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some(CALLER) {
+        let count = arguments.next().and_then(|count| count.parse().ok());
+        return match call(count.unwrap_or(1)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let arguments = Arguments::from_args();
+    // Whoever may not listen here is told so by name.
+    let refused = Netlink::listen().err().map(|error| error.to_string());
+    let tests: [(&str, Test); 6] = [
+        ("a_call_that_a_filter_logs_arrives_with_whose_it_is", a_logged_call_arrives),
+        ("of_200000_records_none_is_lost_while_they_are_read", none_is_lost),
+        ("a_reader_that_stalls_is_told_that_records_are_missing", a_stalled_reader_is_told),
+        ("in_another_network_namespace_it_says_what_is_right", another_namespace_is_refused),
+        ("processes_that_have_ended_are_known_when_they_were_seen", ended_processes_are_known),
+        ("a_number_that_is_another_processes_now_is_not_taken_for_it", reused_numbers_are_noticed),
+    ];
+    let trials = tests.map(|(name, test)| {
+        let name = match &refused {
+            None => name.to_owned(),
+            Some(why) => format!("{name} ({why})"),
+        };
+        Trial::test(name, test).with_ignored_flag(refused.is_some())
+    });
+    // One at a time: all of them hear each other's records.
+    let arguments = Arguments { test_threads: Some(1), ..arguments };
+    libtest_mimic::run(&arguments, trials.into()).exit_code()
+}
+
+/// Installs the filter, says so, and calls so often for each line.
+fn call(count: u64) -> Result<(), Box<dyn std::error::Error>> {
+    let mut filter = ScmpFilterContext::new(ScmpAction::Allow)?;
+    filter.add_rule(ScmpAction::Log, ScmpSyscall::from_name("getppid")?)?;
+    filter.load()?;
+    writeln!(std::io::stdout(), "ready")?;
+    for _line in std::io::stdin().lock().lines() {
+        for _ in 0..count {
+            std::hint::black_box(std::os::unix::process::parent_id());
+        }
+        writeln!(std::io::stdout(), "done")?;
+    }
+    Ok(())
+}
+
+/// A process that is ready to call.
+struct Caller {
+    process: Child,
+    said: BufReader<std::process::ChildStdout>,
+}
+
+impl Caller {
+    fn start(count: u64) -> Result<Self, Failed> {
+        let program = std::env::current_exe()?;
+        let mut process = Command::new(program)
+            .arg0(OsString::from("caller"))
+            .args([CALLER, &count.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let said = BufReader::new(process.stdout.take().ok_or("no output")?);
+        let mut caller = Self { process, said };
+        caller.hear("ready")?;
+        Ok(caller)
+    }
+
+    fn hear(&mut self, right: &str) -> Result<(), Failed> {
+        let mut line = String::new();
+        self.said.read_line(&mut line)?;
+        ensure(line.trim_end() == right, &format!("it said {line:?} and not {right}"))
+    }
+
+    fn begin(&mut self) -> Result<(), Failed> {
+        Ok(self.process.stdin.as_mut().ok_or("no input")?.write_all(b"go\n")?)
+    }
+
+    fn end(mut self) -> Result<u32, Failed> {
+        drop(self.process.stdin.take());
+        self.process.wait()?;
+        Ok(self.process.id())
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn ensure(condition: bool, what: &str) -> Result<(), Failed> {
+    if condition { Ok(()) } else { Err(what.into()) }
+}
+
+fn follower() -> Result<Follower, Failed> {
+    Ok(Follower::open(&Options { source: Choice::Netlink, ..Options::default() })?)
+}
+
+/// Reads until so many records of a process were told, or one tells of a loss. What was told of the last one, how many
+/// there were, and the losses.
+fn hear(follower: &mut Follower, process: u32, count: usize) -> Result<Heard, Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut heard = Heard::default();
+    while heard.origins.len() < count && heard.losses.is_empty() {
+        ensure(Instant::now() < deadline, &format!("{} records only", heard.origins.len()))?;
+        follower.read(Duration::from_millis(200), &mut |event| match event {
+            Event::Record(Record::Seccomp(record), origin) => {
+                if record.subject.pid == Some(process) {
+                    heard.calls.push((record.action, record.call()));
+                    heard.origins.push(origin);
+                }
+            }
+            Event::Record(..) => {}
+            Event::Lost(loss) => heard.losses.push(loss),
+        })?;
+    }
+    Ok(heard)
+}
+
+#[derive(Default)]
+struct Heard {
+    calls: Vec<(SeccompAction, Option<(Arch, u32)>)>,
+    origins: Vec<Origin>,
+    losses: Vec<Loss>,
+}
+
+fn a_logged_call_arrives() -> Result<(), Failed> {
+    let mut follower = follower()?;
+    let mut caller = Caller::start(1)?;
+    caller.begin()?;
+    let heard = hear(&mut follower, caller.process.id(), 1)?;
+    let (action, call) = heard.calls[0];
+    let name = call.and_then(|(arch, number)| profile::syscall::name(arch, number));
+    ensure((action, name) == (SeccompAction::Log, Some("getppid")), &format!("{call:?}"))?;
+    let own = recorder::apart::namespace(std::process::id()).ok();
+    match &heard.origins[0] {
+        Origin::Known(place) => ensure(place.namespace == own, &format!("{place:?}")),
+        other @ Origin::Unknown(_) => Err(format!("{other:?}").into()),
+    }
+}
+
+/// The process goes on before the last calls are read, but not by more than there is room for, however slow this machine is.
+fn none_is_lost() -> Result<(), Failed> {
+    const TURNS: usize = 20;
+    const CALLS: usize = 10_000;
+    let mut follower = follower()?;
+    let mut caller = Caller::start(CALLS as u64)?;
+    let process = caller.process.id();
+    let (mut told, mut known) = (0, 0);
+    for turn in 0..=TURNS {
+        if turn < TURNS {
+            caller.begin()?;
+        }
+        if turn > 0 {
+            let heard = hear(&mut follower, process, (turn * CALLS).saturating_sub(told))?;
+            ensure(heard.losses.is_empty(), &format!("{:?}", heard.losses))?;
+            told += heard.origins.len();
+            known += heard.origins.iter().filter(|it| matches!(it, Origin::Known(_))).count();
+        }
+    }
+    let counted = follower.counts().now();
+    ensure(told == TURNS * CALLS, &format!("each is told once: {told}"))?;
+    ensure(known == told, &format!("all of them are its own: {known}"))?;
+    ensure(counted.lost_in_all() == 0, "and nothing is said to be missing")
+}
+
+fn a_stalled_reader_is_told() -> Result<(), Failed> {
+    // More than there is room for: a record takes some 700 bytes of the kernel's memory at least.
+    const CALLS: u64 = 60_000;
+    let mut follower = follower()?;
+    let mut caller = Caller::start(CALLS)?;
+    caller.begin()?;
+    caller.hear("done")?;
+    let heard = hear(&mut follower, caller.process.id(), usize::MAX)?;
+    ensure(heard.losses[0] == Loss::Overrun, &format!("{:?}", heard.losses))?;
+    ensure(follower.counts().now().lost == [("overrun", 1)], "and it is counted")?;
+    // The kernel sends no more until all it has kept is read; then it goes on.
+    while follower.read(Duration::ZERO, &mut |_| {})? {}
+    let mut another = Caller::start(1)?;
+    another.begin()?;
+    ensure(hear(&mut follower, another.process.id(), 1)?.origins.len() == 1, "it goes on")
+}
+
+fn another_namespace_is_refused() -> Result<(), Failed> {
+    // In a thread of its own: a network namespace is a thread's.
+    let told = std::thread::spawn(|| {
+        apart()?;
+        Ok::<_, std::io::Error>(Netlink::listen().err().map(|error| error.to_string()))
+    });
+    let told = told.join().map_err(|_panic| "it panicked")??.unwrap_or_default();
+    ensure(told.contains("hostNetwork: true"), &told)
+}
+
+#[expect(unsafe_code, reason = "no crate at hand has it without")]
+fn apart() -> std::io::Result<()> {
+    // SAFETY: the call takes a number and concerns the calling thread alone.
+    match unsafe { libc::unshare(libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
+}
+
+fn ended_processes_are_known() -> Result<(), Failed> {
+    let mut follower = follower()?;
+    let mut caller = Caller::start(1)?;
+    caller.begin()?;
+    caller.hear("done")?;
+    let process = caller.process.id();
+    let heard = hear(&mut follower, process, 1)?;
+    ensure(matches!(heard.origins[0], Origin::Known(_)), "while it is there")?;
+    // Nobody reads while this one calls and ends.
+    let mut late = Caller::start(1)?;
+    late.begin()?;
+    late.hear("done")?;
+    let process = late.end()?;
+    let heard = hear(&mut follower, process, 1)?;
+    ensure(heard.origins == [Origin::Unknown(recorder::logs::Unknown::Gone)], "never a guess")
+}
+
+fn reused_numbers_are_noticed() -> Result<(), Failed> {
+    let mut follower = follower()?;
+    let mut caller = Caller::start(1)?;
+    caller.begin()?;
+    caller.hear("done")?;
+    let process = caller.end()?;
+    // Longer than what the kernel's two clocks may differ by.
+    let ended = Instant::now();
+    while ended.elapsed() < Duration::from_millis(100) {
+        std::thread::yield_now();
+    }
+    // The next process gets the number that this file says, plus one: the same one again.
+    let next = std::path::Path::new("/proc/sys/kernel/ns_last_pid");
+    std::fs::write(next, (process - 1).to_string())?;
+    let mut other = Command::new("sleep").arg("60").spawn()?;
+    let reused = other.id() == process;
+    let heard = hear(&mut follower, process, 1);
+    other.kill()?;
+    other.wait()?;
+    if !reused {
+        // Another process of this machine was faster; then there is nothing to see here.
+        return Ok(());
+    }
+    let origins = heard?.origins;
+    ensure(origins == [Origin::Unknown(recorder::logs::Unknown::Reused)], &format!("{origins:?}"))
+}
