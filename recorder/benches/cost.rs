@@ -11,13 +11,11 @@ use std::{
     time::Instant,
 };
 
-use aya::{Ebpf, EbpfLoader, include_bytes_aligned, programs::RawTracePoint};
 use recorder::{
     apart,
+    compared::Empty,
     kernel::{Recording, Watch},
 };
-
-static EMPTY: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/empty.bpf.o"));
 
 /// Says to this program that it is the one that is measured.
 const MEASURED: &str = "--measured";
@@ -28,7 +26,7 @@ const CALLS: u32 = 100_000;
 /// What is attached to the kernel while it is measured; it goes when this is dropped.
 enum Attached {
     Nothing,
-    Empty(#[expect(dead_code, reason = "held")] Ebpf),
+    Empty(#[expect(dead_code, reason = "held")] Empty),
     Ours(#[expect(dead_code, reason = "held")] Recording),
 }
 
@@ -43,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let ways: [(&str, Attach); 4] = [
         ("nothing attached", || Ok(Attached::Nothing)),
-        ("an empty program", || empty().map(Attached::Empty)),
+        ("an empty program", || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
         ("recording", || {
             Ok(Attached::Ours(Recording::start(Watch { calls: true, ..Watch::default() })?))
         }),
@@ -78,15 +76,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     Ok(())
-}
-
-fn empty() -> Result<Ebpf, Box<dyn Error>> {
-    let mut loaded = EbpfLoader::new().load(EMPTY)?;
-    let program = loaded.program_mut("sys_enter").ok_or("the program is not in the object")?;
-    let program: &mut RawTracePoint = program.try_into()?;
-    program.load()?;
-    program.attach("sys_enter")?;
-    Ok(loaded)
 }
 
 /// Nanoseconds of a call in a process of its own.

@@ -73,8 +73,14 @@ struct {
 
 INLINE u64 namespace_id(struct mnt_namespace *ns)
 {
-	if (HAS(ns->ns.ns_id))
-		return ns->ns.ns_id;
+	u64 id;
+
+	if (HAS(ns->ns.ns_id)) {
+		id = ns->ns.ns_id;
+		/* Else the compiler makes both loads one, from a place that is then computed in each call. */
+		asm volatile("" : "+r"(id));
+		return id;
+	}
 	return ns->seq;
 }
 
@@ -123,21 +129,32 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 		probe_read_kernel_str(slot->parent, sizeof(slot->parent), above->name);
 }
 
+/* Of the kernel's own task, which nearly all processes of the host have as well: the kernel never frees it. Each
+ * time the programs are loaded they find it out again; 0 until then. */
+u64 host_proxy;
+
 /* Whether a namespace is the one of the first process. */
 APART int is_host(u64 ns)
 {
 	struct task_struct *task = get_current_task_btf();
+	struct task_struct *below = task;
 
 	for (int i = 0; i < ANCESTORS; i++) {
 		struct task_struct *above = task->real_parent;
 
-		if (!above || task->tgid <= 1)
+		if (!above || task->tgid == 0)
 			break;
+		below = task;
 		task = above;
 	}
-	if (!task->nsproxy || !task->nsproxy->mnt_ns)
+	if (task->tgid != 0)
 		return 0;
-	return task->tgid <= 1 && namespace_id(task->nsproxy->mnt_ns) == ns;
+	if (namespace_id(task->nsproxy->mnt_ns) == ns) {
+		host_proxy = (u64)task->nsproxy;
+		return 1;
+	}
+	/* The first process may have gone elsewhere. What the kernel itself has started is under another one. */
+	return below->tgid == 1 && namespace_id(below->nsproxy->mnt_ns) == ns;
 }
 
 INLINE void lose(enum loss what)
@@ -174,32 +191,33 @@ INLINE struct slot *find(u64 ns)
  * be free before the one that it has. 0 where there is no room, which is counted. */
 static __attribute__((noinline)) struct slot *claim(u64 ns)
 {
-	struct task_struct *task = get_current_task_btf();
 	struct slot *slot = find(ns);
+	u64 before = ns;
+	u32 place = 0;
 
 	if (slot)
 		return slot;
 	for (int i = 0; i < PROBES; i++) {
-		u32 place = place_of(ns) + i;
-		u64 before;
-
+		place = place_of(ns) + i;
 		slot = slot_at(place);
 		if (!slot)
 			return 0;
-		if (slot->ns && slot->ns != ns)
-			continue;
-		before = __sync_val_compare_and_swap(&slot->ns, 0, ns);
-		if (before == 0) {
-			describe(slot, task);
-			slot->state = is_host(ns) ? HOST : CONTAINER;
-			is_used(place);
-			return slot;
-		}
-		if (before == ns)
-			return slot;
+		before = slot->ns;
+		if (!before)
+			before = __sync_val_compare_and_swap(&slot->ns, 0, ns);
+		if (!before || before == ns)
+			break;
 	}
-	lose(LOST_NAMESPACES);
-	return 0;
+	if (before == ns)
+		return slot;
+	if (before) {
+		lose(LOST_NAMESPACES);
+		return 0;
+	}
+	describe(slot, get_current_task_btf());
+	slot->state = is_host(ns) ? HOST : CONTAINER;
+	is_used(place);
+	return slot;
 }
 
 /* Whether a program comes from inside, or its parent is inside as well: it is not a runtime's. */
@@ -233,9 +251,9 @@ INLINE int is_workload(struct task_struct *task, struct mnt_namespace *ns)
 	return task->seccomp.mode || runs_inside(task, ns);
 }
 
-/* What the running task's mount namespace is recorded in: its slot, claimed here where it has none yet. 0 for the host's,
- * and where there is no room, which is counted. */
-INLINE struct slot *slot_of(struct task_struct *task)
+/* The slot of the running task's mount namespace, claimed here where it has none yet; also the host's has one. 0 where
+ * there is no room, which is counted. */
+INLINE struct slot *any_slot_of(struct task_struct *task)
 {
 	struct mnt_namespace *ns = namespace_of(task);
 	struct slot *slot;
@@ -247,5 +265,13 @@ INLINE struct slot *slot_of(struct task_struct *task)
 	slot = slot_at(place_of(id));
 	if (slot && slot->ns != id)
 		slot = claim(id);
+	return slot;
+}
+
+/* What the running task's mount namespace is recorded in; 0 for the host's, and where there is no room. */
+INLINE struct slot *slot_of(struct task_struct *task)
+{
+	struct slot *slot = any_slot_of(task);
+
 	return slot && slot->state != HOST ? slot : 0;
 }

@@ -101,6 +101,7 @@ impl Recording {
         slots.set_layout(LAYOUT);
         if watch.calls {
             loaded.raw_tracepoint("sys_enter", "sys_enter")?;
+            slots.look_at_host_again().map_err(KernelError::Read)?;
         }
         if watch.denials {
             // After the other: what has begun before this one runs was seen to begin.

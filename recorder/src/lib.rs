@@ -8,6 +8,7 @@ pub mod apart;
 pub mod audit;
 pub mod base;
 pub mod cgroup;
+pub mod compared;
 pub mod kernel;
 pub mod learned;
 pub mod logs;

@@ -39,6 +39,7 @@ pub struct Guest {
     folder: TempDir,
     keep: String,
     limit: Duration,
+    counts: bool,
 }
 
 /// What came of a script.
@@ -58,7 +59,8 @@ pub struct Outcome {
 impl Guest {
     pub fn new(images: &Images, lsm: Lsm) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cinch-guest-").tempdir()?;
-        let guest = Self { images: images.clone(), lsm, folder, keep: String::new(), limit: LIMIT };
+        let (images, keep) = (images.clone(), String::new());
+        let guest = Self { images, lsm, folder, keep, limit: LIMIT, counts: false };
         fs::create_dir(guest.input())?;
         Ok(guest)
     }
@@ -98,6 +100,12 @@ impl Guest {
     #[must_use]
     pub fn limit(self, limit: Duration) -> Self {
         Self { limit, ..self }
+    }
+
+    /// Has its clock count instructions: a nanosecond each.
+    #[must_use]
+    pub fn counting(self) -> Self {
+        Self { counts: true, ..self }
     }
 
     /// Switches it on, has `sh` run the script as root, and waits until it has switched itself off.
@@ -184,6 +192,10 @@ impl Guest {
             .arg(format!("file:{folder}/output.log"))
             // Where the overlay of the root file system is.
             .env("TMPDIR", self.folder.path());
+        if self.counts {
+            // It does not sleep while the guest waits: what it waits for is then.
+            command.args(["-icount", "shift=0,sleep=off"]);
+        }
         command
     }
 

@@ -18,6 +18,8 @@ mod cells;
 mod drift;
 #[path = "guest/harness.rs"]
 mod harness;
+#[path = "guest/instructions.rs"]
+mod instructions;
 #[path = "guest/recorder.rs"]
 mod recorder;
 #[path = "guest/recorder_selinux.rs"]
@@ -53,6 +55,7 @@ const ALL: &[&[Question]] = &[
     apparmor::QUESTIONS,
     selinux::QUESTIONS,
     drift::QUESTIONS,
+    instructions::QUESTIONS,
     recorder::QUESTIONS,
     recorder_selinux::QUESTIONS,
     recording::QUESTIONS,

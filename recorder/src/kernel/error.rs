@@ -51,7 +51,8 @@ pub(super) fn is_refusal(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<io::Error>()
-            && error.kind() == io::ErrorKind::PermissionDenied
+            // EACCES is what it says when it does not like a program.
+            && error.raw_os_error() == Some(libc::EPERM)
         {
             return true;
         }

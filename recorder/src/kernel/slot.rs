@@ -26,9 +26,11 @@ pub(super) const STATE: usize = 1;
 /// Instead of an id: the slot is about to be free, and nobody finds or claims it.
 pub(super) const LEAVING: u64 = u64::MAX;
 
-/// Where the bitmaps begin.
-#[cfg(test)]
+/// Where the bitmaps begin: those of the workload come first.
 const WORKLOAD: usize = 2;
+
+/// The words with the workload's calls.
+pub(super) const CALLS: std::ops::Range<usize> = WORKLOAD..WORKLOAD + ABIS * WORDS;
 
 /// `enum state` of `bpf/slots.h`: the one of the first process.
 const HOST: u32 = 2;
@@ -81,12 +83,7 @@ impl Slot {
         let mut words = words.iter().copied();
         let mut next = || words.next().unwrap_or_default();
         let [namespace, state] = [next(), next()];
-        // Two numbers of four bytes, in the machine's order.
-        let [state, muted] = [0, 4].map(|at| {
-            let mut number = [0; 4];
-            number.copy_from_slice(&state.to_ne_bytes()[at..at + 4]);
-            u32::from_ne_bytes(number)
-        });
+        let [state, muted] = halves(state);
         if namespace == 0 || namespace == LEAVING || state == HOST {
             return None;
         }
@@ -118,6 +115,20 @@ impl Slot {
             parent,
         })
     }
+}
+
+/// Whether the slot with this second word is the host's own.
+pub(super) fn is_hosts(state: u64) -> bool {
+    halves(state)[0] == HOST
+}
+
+/// The two numbers of four bytes in a word, in the machine's order.
+fn halves(word: u64) -> [u32; 2] {
+    [0, 4].map(|at| {
+        let mut number = [0; 4];
+        number.copy_from_slice(&word.to_ne_bytes()[at..at + 4]);
+        u32::from_ne_bytes(number)
+    })
 }
 
 impl Muted {

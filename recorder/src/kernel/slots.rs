@@ -13,7 +13,7 @@ use std::{
 use super::{
     Lost, SLOTS,
     mapped::Mapped,
-    slot::{LEAVING, Muted, NAMESPACE, SLOT, STATE, Slot},
+    slot::{self, CALLS, LEAVING, Muted, NAMESPACE, SLOT, STATE, Slot},
 };
 
 /// What `struct control` of `bpf/slots.h` begins with: the layout's number, and counters of what was lost.
@@ -122,6 +122,20 @@ impl Slots {
         }
         self.unmap();
         Ok(last)
+    }
+
+    /// Has programs that were loaded now look at the host's namespace again: that is how they learn to know it.
+    pub(super) fn look_at_host_again(&self) -> io::Result<()> {
+        for place in self.used() {
+            self.with(place, |words, _| {
+                if slot::is_hosts(words[STATE].load(Ordering::Relaxed)) {
+                    for word in &words[CALLS] {
+                        word.store(0, Ordering::Relaxed);
+                    }
+                }
+            })?;
+        }
+        Ok(())
     }
 
     /// Unmaps pages in which no slot is claimed.
