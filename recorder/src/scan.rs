@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  file --> elf (pure) --> functions (pure) --> sites (pure) --> module: a graph with its calls
-//!                            x86, aarch64: what an instruction does      |
+//!                            x86: what an instruction does               |
 //!  root --> library: each file read once, what is needed first <---------+
 //!              |
 //!              +--> reach, plugins: what one program reaches --> report
@@ -27,7 +27,6 @@ use module::Call;
 use reach::Reach;
 use root::{Found, Root};
 
-mod aarch64;
 pub mod compare;
 mod elf;
 mod fact;
@@ -124,14 +123,14 @@ pub fn scan(root: &Root, scope: &Scope) -> Result<Report, ScanError> {
             let Ok(found) = root.find(&path) else { continue };
             if found.executable && is_program(&found) {
                 // What is no program after all is none.
-                drop(all.program(&mut library, &found, scope, false));
+                drop(all.program(&mut library, &found, scope, false, 0));
             }
         }
     }
     for path in &scope.entrypoints {
         let open = |source| ScanError::Open { path: path.into(), source };
         let found = root.find(path).map_err(open)?;
-        all.program(&mut library, &found, scope, true)?;
+        all.program(&mut library, &found, scope, true, 0)?;
     }
     if all.programs.is_empty() {
         return Err(ScanError::Nothing);
@@ -158,13 +157,14 @@ struct Union {
 }
 
 impl Union {
-    /// Scans a program. `asked`: it is to be a program, and no library.
+    /// Scans a program. `asked`: it is to be a program, and no library. `depth`: so many scripts lead to it.
     fn program(
         &mut self,
         library: &mut Library<'_>,
         found: &Found,
         scope: &Scope,
         asked: bool,
+        depth: u8,
     ) -> Result<(), ScanError> {
         let failed = |why: String| ScanError::Program { path: found.path.clone(), why };
         if self.done.contains(&found.identity) {
@@ -176,11 +176,14 @@ impl Union {
             if interpreters.is_empty() {
                 return Err(failed("its interpreter is not there".to_owned()));
             }
+            if depth >= script::DEEPEST {
+                return Err(failed("its interpreter is a script, and so on".to_owned()));
+            }
+            for interpreter in &interpreters {
+                self.program(library, interpreter, scope, true, depth + 1)?;
+            }
             self.done.insert(found.identity);
             self.programs.insert(found.path.clone());
-            for interpreter in &interpreters {
-                self.program(library, interpreter, scope, true)?;
-            }
             return Ok(());
         }
         let before = library.unread.clone();
@@ -245,7 +248,7 @@ impl Union {
         }
         if loaded.module.arch == Arch::X86 {
             self.notes.insert(format!(
-                "{path} is for i386: pointers are not followed there, so all functions count as reached"
+                "{path} is for i386: addresses are not followed there, so all functions count as reached"
             ));
         }
     }

@@ -15,7 +15,7 @@ pub(crate) enum ElfError {
     #[error("not a program or library in ELF: {0}")]
     Malformed(String),
     #[error(
-        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64, i386 and AArch64 are"
+        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64 and i386 are"
     )]
     Machine(u16),
     #[error("neither a program nor a library: of ELF type {0}")]
@@ -98,7 +98,6 @@ impl<'a> Image<'a> {
         let arch = match head.e_machine {
             header::EM_X86_64 => Arch::X86_64,
             header::EM_386 => Arch::X86,
-            header::EM_AARCH64 => Arch::Aarch64,
             other => return Err(ElfError::Machine(other)),
         };
         if !matches!(head.e_type, header::ET_EXEC | header::ET_DYN) {
@@ -315,11 +314,8 @@ impl<'a> Relocations<'_, 'a> {
             None => self.in_place(relocation.r_offset),
         };
         // R_…_RELATIVE, R_…_IRELATIVE, and those that hold the address of a symbol (…_64, GLOB_DAT, JUMP_SLOT).
-        let (relative, chosen, symbol): (u32, u32, &[u32]) = match self.arch {
-            Arch::X86_64 => (8, 37, &[1, 6, 7]),
-            Arch::X86 => (8, 42, &[1, 6, 7]),
-            _ => (1027, 1032, &[257, 1025, 1026]),
-        };
+        let (relative, symbol) = (8, [1, 6, 7]);
+        let chosen = if self.arch == Arch::X86 { 42 } else { 37 };
         match relocation.r_type {
             kind if kind == relative => addend().map(Slot::Here),
             kind if kind == chosen => addend().map(Slot::Chosen),

@@ -5,7 +5,6 @@ use std::{collections::HashSet, ops::Range};
 use profile::kinds::seccomp::Arch;
 
 use super::{
-    aarch64,
     elf::{Image, Part, Slot},
     fact::{Fact, Kind, Seen},
     go, unwind, x86,
@@ -77,13 +76,35 @@ impl Code {
             reader.gaps_by_line(&gaps);
         }
         let Reader { mut begin, mut facts, next, .. } = reader;
-        begin.sort_unstable();
-        begin.dedup();
         facts.sort_by_key(|fact| fact.at);
-        let functions = functions(image, &ranges, &begin, &names);
-        let mut code = Self { functions, facts, gaps, next, ends: HashSet::new() };
+        let (functions, ends) = (Vec::new(), HashSet::new());
+        let mut code = Self { functions, facts, gaps, next, ends };
+        for _ in 0..ROUNDS {
+            begin.sort_unstable();
+            begin.dedup();
+            code.functions = functions_of(image, &ranges, &begin, &names);
+            let more = code.jumped_into();
+            if more.is_empty() {
+                break;
+            }
+            begin.extend(more);
+        }
         code.ends = code.without_end();
         code
+    }
+
+    /// Where other functions jump to in the middle of what was taken for one.
+    fn jumped_into(&self) -> Vec<u64> {
+        let jumps = self.facts.iter().filter_map(|fact| match fact.kind {
+            Kind::Jump(to) => Some((fact.at, to)),
+            _ => None,
+        });
+        let into = jumps.filter(|(at, to)| {
+            let inside = self.find(*to).filter(|number| self.find(*at) != Some(*number));
+            let begins = inside.map(|number| self.functions[number as usize].range.start);
+            begins.is_some_and(|start| start != *to && self.is_gap(*to))
+        });
+        into.map(|(_, to)| to).collect()
     }
 
     /// Functions of which a table tells, and which nothing leaves.
@@ -98,12 +119,12 @@ impl Code {
     }
 }
 
-/// Whether a table tells of most of the code: then all else is not what a compiler has made, and may be data.
+/// Whether a table tells of nearly all code: then what is left is not what a compiler has made, and may be data.
 fn is_covered(image: &Image<'_>, ranges: &[Range<u64>]) -> bool {
     let code = image.code.iter().filter(|part| !part.stubs);
     let all: u64 = code.map(|part| part.bytes.len() as u64).sum();
     let known: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-    known > all / 2
+    known > all / 8 * 7
 }
 
 struct Reader<'r, 'a> {
@@ -140,10 +161,7 @@ impl Reader<'_, '_> {
             fixed: self.image.fixed,
             next: gap.then_some(&mut self.next),
         };
-        match self.image.arch {
-            Arch::Aarch64 => aarch64::facts(code, address, &mut seen),
-            arch => x86::facts(arch, code, address, &mut seen),
-        }
+        x86::facts(self.image.arch, code, address, &mut seen);
     }
 
     /// Reads all of the code that no table tells of.
@@ -185,10 +203,7 @@ impl Reader<'_, '_> {
                 fixed: self.image.fixed,
                 next: Some(&mut self.next),
             };
-            match self.image.arch {
-                Arch::Aarch64 => aarch64::descend(code, gap.start, start, &mut done, &mut seen),
-                arch => x86::descend(arch, code, gap.start, start, &mut done, &mut seen),
-            }
+            x86::descend(self.image.arch, code, gap.start, start, &mut done, &mut seen);
             let new =
                 self.facts[before..].iter().filter(|fact| !matches!(fact.kind, Kind::Jump(_)));
             let new: Vec<_> = new.filter_map(begins).collect();
@@ -197,6 +212,9 @@ impl Reader<'_, '_> {
         }
     }
 }
+
+/// How often what was taken for one function is cut.
+const ROUNDS: usize = 4;
 
 /// Jumps that go less far stay in a function, where nothing else tells.
 const NEAR: u64 = 0x1000;
@@ -291,10 +309,19 @@ fn symbols(image: &Image<'_>) -> Vec<u64> {
         Slot::Name(_) => None,
     });
     let entries = image.entries.iter().copied();
-    let mut all: Vec<_> = symbols.chain(entries).chain(slots).collect();
+    let words = words(image).filter(|address| image.is_code(*address));
+    let mut all: Vec<_> = symbols.chain(entries).chain(slots).chain(words).collect();
     all.sort_unstable();
     all.dedup();
     all
+}
+
+/// The words in the data of a program that stays where it was linked to, which does not tell its pointers.
+pub(crate) fn words(image: &Image<'_>) -> impl Iterator<Item = u64> {
+    let size = if image.arch == Arch::X86 { 4 } else { 8 };
+    let data = image.data.iter().filter(|_| image.fixed);
+    let words = data.flat_map(move |part| part.bytes.chunks_exact(size));
+    words.map(|word| word.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
 }
 
 /// A range, cut at these places.
@@ -306,7 +333,7 @@ fn cut(range: &Range<u64>, places: &[u64]) -> Vec<Range<u64>> {
     bounds.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
-fn functions(
+fn functions_of(
     image: &Image<'_>,
     ranges: &[Range<u64>],
     starts: &[u64],

@@ -70,6 +70,10 @@ impl<'r> Library<'r> {
         };
         let needs = Module::needs(&bytes);
         if let (Ok(needs), true) = (&needs, depth < DEEPEST) {
+            let interpreter = needs.interpreter.as_ref();
+            if let Some(found) = interpreter.and_then(|path| self.root.find(path).ok()) {
+                self.load_at(&found, depth + 1);
+            }
             for name in &needs.needed {
                 if let Some(found) = self.search(name, needs.arch, &found.path, &needs.paths) {
                     self.load_at(&found, depth + 1);
@@ -129,7 +133,6 @@ fn machine(head: &[u8]) -> Option<Arch> {
     match (head.get(18)?, head.get(19)?) {
         (62, 0) => Some(Arch::X86_64),
         (3, 0) => Some(Arch::X86),
-        (183, 0) => Some(Arch::Aarch64),
         _ => None,
     }
 }
@@ -147,7 +150,6 @@ fn usual(arch: Arch) -> Vec<String> {
 fn triple(arch: Arch) -> &'static str {
     match arch {
         Arch::X86 => "i386-linux-gnu",
-        Arch::Aarch64 => "aarch64-linux-gnu",
         _ => "x86_64-linux-gnu",
     }
 }

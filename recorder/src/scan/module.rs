@@ -7,7 +7,7 @@ use profile::{kinds::seccomp::Arch, syscall};
 use super::{
     elf::{ElfError, Image, Slot},
     fact::Kind,
-    functions::{Code, Function, behind_vdso},
+    functions::{Code, Function, behind_vdso, words},
     sites::{Site, Sites},
     step::Place,
 };
@@ -95,6 +95,7 @@ pub(crate) struct Module {
 #[derive(Clone, Debug)]
 pub(crate) struct Needs {
     pub(crate) arch: Arch,
+    pub(crate) interpreter: Option<String>,
     pub(crate) needed: Vec<String>,
     /// Where it is to be looked for first.
     pub(crate) paths: Vec<String>,
@@ -107,7 +108,9 @@ impl Module {
         let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
         // The older of the two is for where the newer one is missing.
         let paths = if image.runpath.is_empty() { &image.rpath } else { &image.runpath };
-        Ok(Needs { arch: image.arch, needed: owned(&image.needed), paths: owned(paths) })
+        let interpreter = image.interpreter.map(str::to_owned);
+        let needed = owned(&image.needed);
+        Ok(Needs { arch: image.arch, interpreter, needed, paths: owned(paths) })
     }
 
     /// Reads a file; `known` are the wrappers of the files that it needs.
@@ -222,21 +225,9 @@ impl<'g, 'a> Graph<'g, 'a> {
                 self.pointers.insert(target);
             }
         }
-        if self.image.fixed {
-            self.words();
-        }
-    }
-
-    /// A program that stays where it was linked to does not tell its pointers: what looks like one is one.
-    fn words(&mut self) {
-        let size = if self.image.arch == Arch::X86 { 4 } else { 8 };
-        for part in &self.image.data {
-            for word in part.bytes.chunks_exact(size) {
-                let address =
-                    word.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
-                self.pointers.extend(self.code.meant(address).map(Target::Here));
-            }
-        }
+        // What looks like a pointer there is one.
+        let words = words(self.image).filter_map(|address| self.code.meant(address));
+        self.pointers.extend(words.map(Target::Here));
     }
 
     fn facts(&mut self) {

@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use profile::kinds::seccomp::Arch;
+
 use super::{
     library::Loaded,
     module::{Call, Module, Target, Unresolved},
@@ -63,6 +65,12 @@ impl Reach {
         }
         for entry in &loaded.module.entries {
             self.reach((file, *entry), None);
+        }
+        if loaded.module.arch == Arch::X86 {
+            // Code of i386 has addresses relative to a register, which are not followed.
+            for function in (0..).take(loaded.module.functions.len()) {
+                self.reach((file, function), None);
+            }
         }
         if plugin {
             self.open(file);

@@ -5,6 +5,9 @@ use super::root::{Found, Root};
 /// How much of a script the kernel looks at (`BINPRM_BUF_SIZE` in `linux/binfmts.h`).
 pub(crate) const LINE: usize = 256;
 
+/// How many scripts may be interpreters of scripts (`execve(2)`).
+pub(crate) const DEEPEST: u8 = 4;
+
 /// Where `env` looks for a program.
 const PATH: [&str; 6] =
     ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

@@ -9,7 +9,6 @@ use profile::{
 };
 
 use super::{
-    aarch64,
     elf::Image,
     functions::Code,
     module::{Call, Target, Unresolved, Why, Wrapper, Wrappers},
@@ -55,12 +54,8 @@ pub(crate) struct Found {
 /// Finds the numbers.
 pub(crate) fn calls(image: &Image<'_>, code: &Code, sites: &Sites<'_>, known: &Wrappers) -> Found {
     let mut search = Search { image, code, found: Found::default(), body: None, fresh: Vec::new() };
-    let register = |arch| match (image.arch, arch) {
-        (Arch::Aarch64, _) => Place::Register(8),
-        _ => Place::Register(0),
-    };
     for (function, at, arch) in &sites.kernel {
-        let values = search.values(*function, *at, register(*arch));
+        let values = search.values(*function, *at, x86::NUMBER);
         search.take(*function, *at, *arch, &values);
     }
     // Names of wrappers in other files, then those here as they are found.
@@ -124,9 +119,7 @@ impl Search<'_, '_> {
                 let word = if self.image.arch == Arch::X86 { 4 } else { 8 };
                 // The address to come back to is on the stack already when the function begins.
                 let place = match (wrapper.place, tail) {
-                    (Place::Stack(offset), false) if self.image.arch != Arch::Aarch64 => {
-                        Place::Stack(offset - word)
-                    }
+                    (Place::Stack(offset), false) => Place::Stack(offset - word),
                     (place, _) => place,
                 };
                 let values = self.values(site.function, site.at, place);
@@ -148,10 +141,7 @@ impl Search<'_, '_> {
         let bytes = self.image.code.iter().find_map(|part| part.at(range.start));
         let length = usize::try_from(range.end - range.start).unwrap_or(0);
         let bytes = bytes.and_then(|bytes| bytes.get(..length)).unwrap_or_default();
-        let mut steps = match self.image.arch {
-            Arch::Aarch64 => aarch64::steps(bytes, range.start),
-            arch => x86::steps(arch, bytes, range.start),
-        };
+        let mut steps = x86::steps(self.image.arch, bytes, range.start);
         for step in &mut steps {
             if let Flow::Call(to) = step.flow
                 && self.code.find(to).is_some_and(|to| self.code.ends.contains(&to))

@@ -17,8 +17,10 @@ pub(crate) enum Change {
     And(u64),
     Or(u64),
     Xor(u64),
-    /// Only these bits are taken, and lie here.
+    /// To the left, or to the right where it is negative.
     Shift(i8),
+    /// The lowest byte becomes this.
+    Low(u8),
 }
 
 impl Change {
@@ -28,6 +30,7 @@ impl Change {
             Self::And(other) => value & other,
             Self::Or(other) => value | other,
             Self::Xor(other) => value ^ other,
+            Self::Low(byte) => value & !0xff | u64::from(byte),
             Self::Shift(by @ 0..) => value.wrapping_shl(u32::from(by.unsigned_abs())),
             Self::Shift(by) => value.wrapping_shr(u32::from(by.unsigned_abs())),
         }
@@ -87,6 +90,8 @@ pub(crate) struct Step {
     pub(crate) flow: Flow,
     /// What it writes; the last word on a place is the first in the list.
     pub(crate) writes: Vec<(Place, Source)>,
+    /// What a place holds when it was jumped (`true`), or was not.
+    pub(crate) known: Option<(Place, u64, bool)>,
     pub(crate) stack: StackPointer,
     pub(crate) frame: FramePointer,
 }
@@ -98,6 +103,7 @@ impl Step {
             at,
             flow: Flow::Next,
             writes: Vec::new(),
+            known: None,
             stack: StackPointer::Moved(0),
             frame: FramePointer::Kept,
         }

@@ -41,6 +41,12 @@ struct Wanted {
     changes: Vec<Change>,
 }
 
+impl Wanted {
+    fn found(&self, value: u64) -> u64 {
+        self.changes.iter().rev().fold(value, |value, change| change.apply(value))
+    }
+}
+
 impl Body {
     /// From the instructions of a function, the first of them where it begins.
     pub(crate) fn new(steps: Vec<Step>) -> Self {
@@ -82,10 +88,24 @@ impl Body {
                 Self::begins(&wanted, &mut values);
             }
             for step in self.leading_to(wanted.before) {
+                if let Some(value) = self.known(step, &wanted) {
+                    values.constants.insert(value);
+                    continue;
+                }
                 self.back(step, &wanted, &mut left, &mut values);
             }
         }
         values
+    }
+
+    /// What the place holds because of the way that was taken from a branch.
+    fn known(&self, branch: usize, wanted: &Wanted) -> Option<u64> {
+        let (place, value, jumped) = self.steps[branch].known?;
+        let Flow::Branch(to) = self.steps[branch].flow else { return None };
+        let next = wanted.before == branch + 1;
+        let target = self.by_address.get(&to) == Some(&wanted.before);
+        let taken = if jumped { target && !next } else { next && !target };
+        (taken && place == wanted.place).then(|| wanted.found(value))
     }
 
     /// What was there before the function began.
@@ -124,9 +144,7 @@ impl Body {
             left.push(Wanted { before: number, place, changes });
         };
         let written = step.writes.iter().find(|(written, _)| *written == place);
-        let found = |value: u64| {
-            wanted.changes.iter().rev().fold(value, |value, change| change.apply(value))
-        };
+        let found = |value| wanted.found(value);
         match written.map(|(_, source)| *source) {
             None => go(place, None),
             Some(Source::Constant(value)) => drop(values.constants.insert(found(value))),
@@ -210,6 +228,20 @@ mod tests {
             Step::new(4),
         ]);
         assert_eq!(constants(&body.values(4, A)), [1, 2]);
+    }
+
+    #[test]
+    fn what_was_compared_is_known_where_it_was_equal() {
+        let branch = Step { known: Some((A, 0, true)), ..flow(1, Flow::Branch(3)) };
+        let body = Body::new(vec![
+            write(0, A, Source::Unknown),
+            branch,
+            flow(2, Flow::Stop),
+            Step::new(3),
+            Step::new(4),
+        ]);
+        assert_eq!(constants(&body.values(4, A)), [0]);
+        assert!(body.values(2, A).unknown);
     }
 
     #[test]

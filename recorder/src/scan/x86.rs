@@ -5,11 +5,17 @@ use std::{collections::HashSet, ops::Range};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use profile::kinds::seccomp::Arch;
 
-use super::fact::{Fact, Kind, Seen};
+use super::{
+    fact::{Fact, Kind, Seen},
+    step::Place,
+};
 
 mod effect;
 
 pub(crate) use effect::steps;
+
+/// Where the kernel finds the number of a call.
+pub(crate) const NUMBER: Place = Place::Register(0);
 
 fn decoder(arch: Arch, code: &[u8], address: u64) -> Decoder<'_> {
     let bits = if arch == Arch::X86 { 32 } else { 64 };
@@ -36,7 +42,10 @@ pub(crate) fn facts(arch: Arch, code: &[u8], address: u64, seen: &mut Seen<'_>) 
         if !padding {
             last = one(arch, &instruction, &range, seen);
         }
-        note_next(&instruction, last, seen);
+        // After a call that does not come back, code is filled up to the next function.
+        if !padding || last == After::GoesOn {
+            note_next(&instruction, last, seen);
+        }
     }
     // A call at the end of a function does not come back.
     if last == After::GoesOn && seen.next.is_none() {

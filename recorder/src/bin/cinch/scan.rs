@@ -79,8 +79,10 @@ fn seccomp(path: &Path) -> anyhow::Result<profile::kinds::SeccompProfileSpec> {
 
 /// A line for each call, with one way to it.
 fn table(report: &Report) -> String {
-    let name = |call: &Reached| match report.calls.first() {
-        Some(first) if first.arch != call.arch => format!("{} ({})", call.name, call.arch),
+    // What the kernel itself does, it does by the numbers of the program's own machine.
+    let own = report.calls.iter().find(|call| call.path.is_empty()).map(|call| call.arch);
+    let name = |call: &Reached| match own {
+        Some(own) if own != call.arch => format!("{} ({})", call.name, call.arch),
         _ => call.name.to_owned(),
     };
     let width = report.calls.iter().map(|call| name(call).len()).max().unwrap_or(0);

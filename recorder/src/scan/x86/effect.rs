@@ -16,6 +16,7 @@ pub(crate) fn steps(arch: Arch, code: &[u8], address: u64) -> Vec<Step> {
     let mut factory = InstructionInfoFactory::new();
     let mut steps = Vec::new();
     let mut instruction = Instruction::default();
+    let mut compared = None;
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);
         if instruction.is_invalid() {
@@ -28,9 +29,28 @@ pub(crate) fn steps(arch: Arch, code: &[u8], address: u64) -> Vec<Step> {
             steps.push(Step { flow: Flow::Stop, ..Step::new(next.wrapping_sub(1)) });
             continue;
         }
-        steps.push(step(arch, &instruction, &mut factory));
+        let mut step = step(arch, &instruction, &mut factory);
+        step.known = compared.and_then(|(place, value)| match instruction.mnemonic() {
+            Mnemonic::Je => Some((place, value, true)),
+            Mnemonic::Jne => Some((place, value, false)),
+            _ => None,
+        });
+        compared = compares(&instruction);
+        steps.push(step);
     }
     steps
+}
+
+/// What is compared with which number.
+fn compares(instruction: &Instruction) -> Option<(Place, u64)> {
+    let place = place(instruction, 0)?;
+    match instruction.mnemonic() {
+        Mnemonic::Test if instruction.op0_register() == instruction.op1_register() => {
+            Some((place, 0))
+        }
+        Mnemonic::Cmp => Some((place, immediate(instruction, 1)?)),
+        _ => None,
+    }
 }
 
 fn step(arch: Arch, instruction: &Instruction, factory: &mut InstructionInfoFactory) -> Step {
@@ -145,6 +165,13 @@ fn special(instruction: &Instruction, word: i64, step: &mut Step) {
     let same = instruction.op0_kind() == OpKind::Register
         && instruction.op1_kind() == OpKind::Register
         && instruction.op0_register() == instruction.op1_register();
+    if let (M::Mov, Some(register), Some(byte)) =
+        (instruction.mnemonic(), low_byte(instruction), value.and_then(|v| u8::try_from(v).ok()))
+    {
+        let register = Place::Register(register);
+        step.writes.push((register, Source::Changed(register, Change::Low(byte))));
+        return;
+    }
     let source = match instruction.mnemonic() {
         M::Mov | M::Movsxd => value
             .map(Source::Constant)
@@ -194,6 +221,14 @@ fn special(instruction: &Instruction, word: i64, step: &mut Step) {
     if let (Some(to), false) = (to, compares) {
         step.writes.push((to, source));
     }
+}
+
+/// The register whose lowest byte is written.
+fn low_byte(instruction: &Instruction) -> Option<u8> {
+    let register = instruction.op0_register();
+    let high = [Register::AH, Register::BH, Register::CH, Register::DH].contains(&register);
+    let low = instruction.op0_kind() == OpKind::Register && register.is_gpr8() && !high;
+    low.then(|| number(register)).flatten()
 }
 
 fn shift(by: u64) -> i8 {
