@@ -3,7 +3,8 @@
  * names are read from user space, when the kernel has just read them there itself. Which call does what is in a table
  * that user space fills in, for it knows the numbers of each architecture. */
 #pragma once
-#include "access_path.h"
+#include "access_mount.h"
+#include "access_other.h"
 #include "syscalls.h"
 
 /* Numbers of an ABI; x32's end at 547. */
@@ -15,20 +16,20 @@
 enum action {
 	OPENS = 1,
 	MAPS,
-	MAPS_BY_POINTER,
-	PROTECTS,
 	LOCKS,
 	CONTROLS,
 	CHANGES,
+	PROTECTS,
 	NAMES,
 	NAMES_TWO,
-	MAKES_SOCKET,
-	CALLS_SOCKET,
-	TAKES_ADDRESS,
+	SOCKETS,
+	SOCKETS_BY_POINTER,
 	MOUNTS,
+	UNMOUNTS,
+	PIVOTS,
 	MOVES_MOUNT,
 	TRACES,
-	TRACES_BY_POINTER,
+	TRACES_BY_REQUEST,
 	SIGNALS,
 };
 
@@ -275,11 +276,134 @@ INLINE struct file *used_file(struct task_struct *task, const struct pt_regs *re
 			return 0;
 		*ways = USE_LOCK;
 		return file_of(task, argument(regs, abi, 0));
+	case PROTECTS:
+		protection = argument(regs, abi, 2);
+		if (result || !(protection & 4))
+			return 0;
+		*ways = USE_MAP_EXEC | (protection & 1 ? USE_READ : 0);
+		return file_at(task, argument(regs, abi, 0));
 	case CHANGES:
 		if (result)
 			return 0;
 		*ways = USE_WRITE;
 		return file_of(task, argument(regs, abi, 0));
+	}
+	return 0;
+}
+
+/* What was asked of socketcall(2): three numbers in memory. */
+INLINE void socket_by_pointer(const struct pt_regs *regs, u32 abi, u64 ns)
+{
+	u64 which = argument(regs, abi, 0);
+	u32 numbers[3] = {};
+
+	if (which != 1 && which != 8) /* SYS_SOCKET, SYS_SOCKETPAIR */
+		return;
+	if (abi != COMPAT || probe_read_user(numbers, sizeof(numbers), (void *)argument(regs, abi, 1)))
+		return;
+	tell_number(ns, SOCKET, numbers[0], numbers[1] & 15, numbers[2]);
+}
+
+/* What a mount that was made by pieces was moved to: the number stands for it, and its path is where it is now. */
+INLINE void tell_moved(u64 ns, u64 number)
+{
+	struct task_struct *task = get_current_task_btf();
+	struct file *file = file_of(task, number);
+	struct file_system_type *type = 0;
+	struct super_block *super = 0;
+	struct vfsmount *mnt = 0;
+	struct dentry *root = 0;
+	const char *name = 0;
+	struct scratch *scratch;
+	long length;
+
+	if (!file)
+		return;
+	READ(mnt, file, f_path.mnt);
+	READ(root, mnt, mnt_root);
+	READ(super, mnt, mnt_sb);
+	READ(type, super, s_type);
+	READ(name, type, name);
+	scratch = take();
+	if (!scratch)
+		return;
+	begin(scratch, task, ns, MOUNT, 1);
+	if (!put_path(scratch, root, mnt))
+		goto lost;
+	length = probe_read_kernel_str(&scratch->text[MIDDLE], 64, name);
+	if (length <= 1 || length > 64)
+		goto lost;
+	scratch->event.parts[2] = length - 1;
+	scratch->end = MIDDLE + length - 1;
+	tell(scratch);
+	give_back(scratch);
+	return;
+lost:
+	lose(LOST_ACCESSES);
+	give_back(scratch);
+}
+
+APART int others(u32 abi, u32 place, u64 ns, u64 result)
+{
+	const struct pt_regs *regs = task_pt_regs(get_current_task_btf());
+	struct call *call = map_lookup(&access_calls, &place);
+	u64 arguments[4];
+
+	if (!call)
+		return 0;
+	for (int i = 0; i < 4; i++)
+		arguments[i] = argument(regs, abi, i);
+	switch (call->action) {
+	case SOCKETS:
+		if ((long)result >= 0)
+			tell_number(ns, SOCKET, arguments[0], arguments[1] & 15, arguments[2]);
+		break;
+	case SOCKETS_BY_POINTER:
+		if ((long)result >= 0)
+			socket_by_pointer(regs, abi, ns);
+		break;
+	case MOVES_MOUNT:
+		if (!result)
+			tell_moved(ns, arguments[0]);
+		break;
+	default:
+		tell_mount(ns, call->action == MOUNTS ? MOUNT : call->action == UNMOUNTS ? UMOUNT : PIVOT_ROOT,
+			   call->action == MOUNTS ? arguments[1] : arguments[0],
+			   call->action == MOUNTS ? arguments[0] : call->action == PIVOTS ? arguments[1] : 0,
+			   call->action == MOUNTS ? arguments[2] : 0, call->action == MOUNTS ? arguments[3] : 0);
+	}
+	return 0;
+}
+
+/* What was done to a process that is known by a number: where all processes that can be seen are those of the container,
+ * it is one of them. */
+APART int processes(u32 abi, u32 place, u64 ns)
+{
+	struct task_struct *task = get_current_task_btf();
+	const struct pt_regs *regs = task_pt_regs(task);
+	struct call *call = map_lookup(&access_calls, &place);
+	struct task_struct *parent = task->real_parent;
+	struct pid *pid = task->thread_pid;
+	u32 inside = pid && pid->level;
+	u64 request = argument(regs, abi, 0);
+
+	if (!call)
+		return 0;
+	switch (call->action) {
+	case TRACES:
+		tell_number(ns, PTRACE, call->ways & USE_READ, inside, 0);
+		break;
+	case TRACES_BY_REQUEST:
+		if (request == 16 || request == 0x4206) /* PTRACE_ATTACH, PTRACE_SEIZE */
+			tell_number(ns, PTRACE, 0, inside, 0);
+		else if (request == 0 && parent && is_inside(parent)) /* PTRACE_TRACEME: the parent does it */
+			tell_number(ns, PTRACE, 0, 1, 0);
+		break;
+	case SIGNALS:
+		/* Others than 0, which only asks whether it is there, are seen where they are sent. */
+		if (!(u32)(call->name == 2 ? argument(regs, abi, 2) : argument(regs, abi, 1)))
+			tell_number(ns, SIGNAL, 0, inside, 0);
+		break;
 	}
 	return 0;
 }
@@ -311,6 +435,11 @@ int access_exit(u64 *context)
 	} else if (call->action <= NAMES_TWO) {
 		if (!result || result == -1 || result == -13) /* EPERM, EACCES */
 			names(abi, place, ns);
+	} else if (call->action < TRACES) {
+		if (!result || result == -1 || result == -13 || call->action <= SOCKETS_BY_POINTER)
+			others(abi, place, ns, result);
+	} else if (result >= 0) {
+		processes(abi, place, ns);
 	}
 	return 0;
 }

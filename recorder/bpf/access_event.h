@@ -122,7 +122,7 @@ INLINE void give_back(struct scratch *scratch)
 	__sync_lock_test_and_set(&scratch->busy, 0);
 }
 
-INLINE void begin(struct scratch *scratch, struct task_struct *task, u64 ns, enum kind kind, u32 ways)
+INLINE void begin(struct scratch *scratch, struct task_struct *task, u64 ns, u32 kind, u32 ways)
 {
 	scratch->event = (struct event){ .ns = ns, .process = task->tgid, .kind = kind, .ways = ways };
 	scratch->start = scratch->end = MIDDLE;
@@ -205,19 +205,21 @@ static __attribute__((noinline)) int tell(struct scratch *scratch)
 	return 1;
 }
 
-/* A thing without text. */
-INLINE void tell_numbers(struct task_struct *task, u64 ns, enum kind kind, u32 ways, u32 first, u32 second, u32 third)
+/* A thing without text. 0 where it could not be told, which is counted. */
+APART int tell_numbers(u64 ns, u32 kind, u32 first, u32 second, u32 third)
 {
 	struct scratch *scratch = take();
+	int told;
 
 	if (!scratch)
-		return;
-	begin(scratch, task, ns, kind, ways);
+		return 0;
+	begin(scratch, get_current_task_btf(), ns, kind, 1);
 	scratch->event.numbers[0] = first;
 	scratch->event.numbers[1] = second;
 	scratch->event.numbers[2] = third;
-	tell(scratch);
+	told = tell(scratch);
 	give_back(scratch);
+	return told;
 }
 
 /* Whether the running program is the workload's, that is: it comes from inside, or its parent is inside as well. What a

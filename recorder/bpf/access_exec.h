@@ -3,25 +3,6 @@
 #pragma once
 #include "access_call.h"
 
-struct found {
-	struct file *file;
-};
-
-static long find_file(struct task_struct *task, struct vm_area_struct *area, struct found *found)
-{
-	found->file = area->vm_file;
-	return 0;
-}
-
-/* What is mapped at an address. */
-INLINE struct file *file_at(struct task_struct *task, u64 address)
-{
-	struct found found = {};
-
-	find_vma(task, address, find_file, &found, 0);
-	return found.file;
-}
-
 INLINE u64 next_instruction(struct task_struct *task)
 {
 	struct pt_regs *regs = task_pt_regs(task);

@@ -233,3 +233,22 @@ INLINE u32 ways_of(struct file *file)
 	return (mode & 1 ? USE_READ : 0) | (mode & 2 ? USE_WRITE : 0) |
 	       (mode & 0x100000 ? USE_CREATE : 0); /* FMODE_CREATED */
 }
+
+struct found {
+	struct file *file;
+};
+
+static long find_file(struct task_struct *task, struct vm_area_struct *area, struct found *found)
+{
+	found->file = area->vm_file;
+	return 0;
+}
+
+/* What is mapped at an address. */
+INLINE struct file *file_at(struct task_struct *task, u64 address)
+{
+	struct found found = {};
+
+	find_vma(task, address, find_file, &found, 0);
+	return found.file;
+}

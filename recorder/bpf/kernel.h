@@ -43,6 +43,7 @@ static long (*const map_update)(void *map, const void *key, const void *value, u
 static u64 (*const ktime_get_ns)(void) = (void *)5;
 static u32 (*const get_smp_processor_id)(void) = (void *)8;
 static u64 (*const get_current_pid_tgid)(void) = (void *)14;
+static long (*const get_stack)(void *context, void *to, u32 size, u64 flags) = (void *)67;
 static u64 (*const get_current_cgroup_id)(void) = (void *)80;
 static long (*const probe_read_user)(void *to, u32 size, const void *from) = (void *)112;
 static long (*const probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
@@ -170,6 +171,14 @@ struct linux_binprm {
 	const char *interp;
 } CORE;
 
+struct kernel_siginfo {
+	s32 si_code;
+} CORE;
+
+struct pid {
+	u32 level;
+} CORE;
+
 struct seccomp {
 	int mode;
 } CORE;
@@ -202,6 +211,7 @@ struct task_struct {
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;
+	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	struct mm_struct *mm;
 	struct fs_struct *fs;

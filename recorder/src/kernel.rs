@@ -11,6 +11,7 @@ use crate::{
 };
 
 use access::Accesses;
+pub use access::{Group, Tier, Tiers};
 pub use error::KernelError;
 use folder::Folder;
 use loaded::Loaded;
@@ -177,6 +178,11 @@ impl Recording {
             [process, first].into_iter().find(is_there)
         };
         accesses.drain(&mut inside, give);
+    }
+
+    /// What tells of what is done; none where nobody asked for it.
+    pub fn tier(&self) -> Option<&Tiers> {
+        self.accesses.as_deref().map(Accesses::tiers)
     }
 
     /// What could not be recorded.

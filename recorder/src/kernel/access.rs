@@ -8,13 +8,17 @@ use std::{
 
 use aya::maps::{HashMap as Table, MapData, MapError, RingBuf};
 
-use crate::seen::{Access, Ways};
+use crate::seen::{Access, MountOperation, Ways};
 use event::{Event, Name, What};
+use resolve::Resolved;
+pub use tier::{Group, Tier, Tiers};
 
 mod calls;
 mod event;
+mod names;
 pub(super) mod programs;
 mod resolve;
+mod tier;
 
 /// So many things are remembered as told; after that, what the kernel tells again is told again.
 const TOLD_MAX: usize = 1 << 18;
@@ -24,6 +28,7 @@ pub(super) struct Accesses {
     ring: RingBuf<MapData>,
     seen: Table<MapData, Key, u32>,
     told: Told,
+    tiers: Tiers,
 }
 
 /// `struct key` of `bpf/access_event.h`: a namespace, and a hash.
@@ -49,8 +54,17 @@ impl std::fmt::Debug for Accesses {
 }
 
 impl Accesses {
-    pub(super) fn new(ring: RingBuf<MapData>, seen: Table<MapData, Key, u32>) -> Self {
-        Self { ring, seen, told: Told::default() }
+    pub(super) fn new(
+        ring: RingBuf<MapData>,
+        seen: Table<MapData, Key, u32>,
+        tiers: Tiers,
+    ) -> Self {
+        Self { ring, seen, told: Told::default(), tiers }
+    }
+
+    /// What tells of what.
+    pub(super) fn tiers(&self) -> &Tiers {
+        &self.tiers
     }
 
     /// Makes room: forgets what was told of namespaces that are gone.
@@ -85,12 +99,50 @@ impl Accesses {
 fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
     let mut named = |name: &Name<'_>| {
         let process = inside(event.namespace, event.process);
-        let found = resolve::resolve(process, name);
-        text(&found.path, found.folder)
+        resolve::resolve(process, name)
     };
     match &event.what {
         What::File { path, ways } => Access::File { path: text(path, false), ways: *ways },
-        What::Named { name, ways } => Access::File { path: named(name), ways: *ways },
+        What::Named { name, ways } => {
+            let Resolved { path, folder } = named(name);
+            Access::File { path: text(&path, folder), ways: *ways }
+        }
+        What::Capability(number) => Access::Capability(names::capability(*number)),
+        What::Socket { family, kind, protocol } => Access::Socket {
+            family: names::family(*family),
+            kind: names::kind(*kind),
+            protocol: *protocol,
+        },
+        What::Signal { number, inside } => {
+            Access::Signal { signal: names::signal(*number), inside: *inside }
+        }
+        What::Ptrace { read, inside } => Access::Ptrace { read: *read, inside: *inside },
+        What::Mount { operation, from, target, source, fstype, flags } => {
+            let mut place = |given: &[u8]| {
+                let from = if given.starts_with(b"/") { b"" } else { *from };
+                let name = Name { from, given, now: b"", followed: true, folder: false };
+                let Resolved { path, folder } = named(&name);
+                // Of a place that is gone it is not known any more; most are folders.
+                text(&path, folder || *operation != MountOperation::Mount)
+            };
+            let is_path =
+                flags & (names::BIND | names::MOVE) != 0 || *operation == MountOperation::PivotRoot;
+            let word = |word: &[u8]| String::from_utf8_lossy(word).into_owned();
+            Access::Mount {
+                operation: match operation {
+                    MountOperation::Mount if flags & names::REMOUNT != 0 => MountOperation::Remount,
+                    other => *other,
+                },
+                target: place(target),
+                source: match *source {
+                    b"" => None,
+                    source if is_path => Some(place(source)),
+                    source => Some(word(source)),
+                },
+                fstype: (!fstype.is_empty()).then(|| word(fstype)),
+                options: names::options(*flags),
+            }
+        }
     }
 }
 

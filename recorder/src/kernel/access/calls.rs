@@ -1,8 +1,11 @@
 //! Which system calls do what AppArmor has rules for, and which of their arguments say to what: `struct call` of
 //! `bpf/access_call.h`. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use profile::{kinds::seccomp::Arch, syscall};
 
+use super::tier::Group;
 use crate::seen::Ways;
 
 /// Numbers of an architecture.
@@ -19,13 +22,21 @@ pub(super) const CALL: usize = 12;
 enum Action {
     Opens = 1,
     Maps,
-    MapsByPointer,
-    Protects,
     Locks,
     Controls,
     Changes,
+    Protects,
     Names,
     NamesTwo,
+    Sockets,
+    SocketsByPointer,
+    Mounts,
+    Unmounts,
+    Pivots,
+    MovesMount,
+    Traces,
+    TracesByRequest,
+    Signals,
 }
 
 /// A name among the arguments: where the folder's number is, where the address of the name is, and how it is used.
@@ -142,23 +153,101 @@ const FILES: &[(&str, Call)] = {
     ]
 };
 
-/// The table: places, and what is there.
-pub(super) fn table(machine: [Arch; 3]) -> impl Iterator<Item = (u32, [u8; CALL])> {
-    (0..).zip(machine).flat_map(|(abi, arch)| {
-        FILES.iter().filter_map(move |&(name, call)| {
-            let number = syscall::number(arch, name)? & !syscall::X32_BIT;
-            (number < CALLS).then(|| (abi * CALLS + number, of(arch, name, call).bytes()))
-        })
-    })
+/// Those that make sockets.
+const SOCKETS: &[(&str, Call)] = &[
+    ("socket", does(Action::Sockets)),
+    ("socketpair", does(Action::Sockets)),
+    ("socketcall", does(Action::SocketsByPointer)),
+];
+
+/// Those that change what is mounted.
+const MOUNTS: &[(&str, Call)] = &[
+    ("mount", does(Action::Mounts)),
+    ("umount", does(Action::Unmounts)),
+    ("umount2", does(Action::Unmounts)),
+    ("pivot_root", does(Action::Pivots)),
+    ("move_mount", does(Action::MovesMount)),
+];
+
+/// Those that look into other processes, or take hold of them.
+const PTRACE: &[(&str, Call)] = {
+    const READS: Call = Call { names: [Some((None, 0, Ways::READ)), None], ..does(Action::Traces) };
+    &[
+        ("ptrace", does(Action::TracesByRequest)),
+        ("process_vm_readv", does(Action::Traces)),
+        ("process_vm_writev", does(Action::Traces)),
+        ("pidfd_getfd", does(Action::Traces)),
+        ("kcmp", READS),
+        ("process_madvise", READS),
+    ]
+};
+
+/// Those that send signals, with the place of the signal's number. Only whether a process is there is asked by them
+/// without one being sent.
+const SIGNALS: &[(&str, Call)] = {
+    const fn signal_at(at: u8) -> Call {
+        Call { names: [Some((None, at, Ways::READ)), None], ..does(Action::Signals) }
+    }
+    &[
+        ("kill", signal_at(1)),
+        ("tkill", signal_at(1)),
+        ("tgkill", signal_at(2)),
+        ("rt_sigqueueinfo", signal_at(1)),
+        ("rt_tgsigqueueinfo", signal_at(2)),
+        ("pidfd_send_signal", signal_at(1)),
+    ]
+};
+
+/// The calls that tell of a group.
+fn calls(group: Group) -> &'static [(&'static str, Call)] {
+    match group {
+        Group::Files => FILES,
+        Group::Sockets => SOCKETS,
+        Group::Mounts => MOUNTS,
+        Group::Ptrace => PTRACE,
+        Group::Signals => SIGNALS,
+        Group::Programs | Group::Capabilities => &[],
+    }
 }
 
-/// What a call does on an architecture: some old ones take a pointer to their arguments.
-fn of(arch: Arch, name: &str, call: Call) -> Call {
-    let by_pointer = matches!(arch, Arch::X86 | Arch::S390 | Arch::S390X);
-    match call.action {
-        Action::Maps if by_pointer && name == "mmap" => {
-            Call { action: Action::MapsByPointer, ..call }
+/// The table for some groups: what is at each place that a call has, also where it is nothing.
+pub(super) fn table(machine: [Arch; 3], groups: &BTreeSet<Group>) -> BTreeMap<u32, [u8; CALL]> {
+    let mut table = BTreeMap::new();
+    for group in Group::ALL {
+        for (abi, arch) in (0..).zip(machine) {
+            for &(name, call) in calls(group) {
+                let number = syscall::number(arch, name).map(|number| number & !syscall::X32_BIT);
+                let Some(number) = number.filter(|number| *number < CALLS) else { continue };
+                // The old one of some architectures takes a pointer to its arguments, and no library calls it.
+                let by_pointer = matches!(arch, Arch::X86 | Arch::S390 | Arch::S390X);
+                if by_pointer && name == "mmap" {
+                    continue;
+                }
+                let told = groups.contains(&group);
+                let bytes = if told { call.bytes() } else { [0; CALL] };
+                table.insert(abi * CALLS + number, bytes);
+            }
         }
-        _ => call,
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_where_the_architecture_has_them() {
+        let machine = [Arch::X86_64, Arch::X86, Arch::X32];
+        let table = table(machine, &[Group::Files].into());
+        // openat, unlinkat (257, 263), of i386 (295, 301), of x32 as of x86_64.
+        let unlinkat = [7, 0, 1, 2, 255, 255, 32, 0, 0, 0, 8, 0];
+        assert_eq!(table[&257][0], 1);
+        assert_eq!(table[&263], unlinkat);
+        assert_eq!(table[&(CALLS + 295)][0], 1);
+        assert_eq!(table[&(2 * CALLS + 263)], unlinkat);
+        // rename has two names; socket is not asked for.
+        assert_eq!(table[&82], [8, 255, 0, 255, 255, 1, 64, 0, 64, 0, 0, 0]);
+        assert_eq!(table[&41], [0; CALL]);
     }
 }

@@ -1,7 +1,11 @@
 //! Which programs tell of accesses: hooks of the kernel's security modules where they can be loaded, tracepoints where
 //! they cannot.
 
-use std::io;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+};
 
 use aya::{
     Btf, EbpfError,
@@ -11,7 +15,7 @@ use aya::{
 
 use super::{
     super::{KernelError, Watch, loaded::Loaded, slot::abis},
-    Accesses,
+    Accesses, Group, Tier, Tiers,
     calls::{self, CALL},
 };
 use crate::learned;
@@ -39,6 +43,19 @@ fn processors() -> u32 {
     nr_cpus().ok().and_then(|count| u32::try_from(count).ok()).unwrap_or(1)
 }
 
+/// Functions of the kernel that only ask whether a capability is there, without AppArmor saying anything of it.
+const SILENT: [&str; 6] = [
+    "__vm_enough_memory",
+    "cap_vm_enough_memory",
+    "has_capability_noaudit",
+    "has_ns_capability_noaudit",
+    "ns_capable_noaudit",
+    "security_vm_enough_memory_mm",
+];
+
+/// Spans in `struct silent` of `bpf/access_other.h`, each of two addresses.
+const SPANS: usize = 16;
+
 /// Attaches the programs.
 pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelError> {
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
@@ -47,12 +64,52 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
     let seen = Map::HashMap(data("access_seen")?).try_into().map_err(of_map)?;
     let mut table: Array<_, [u8; CALL]> =
         Map::Array(data("access_calls")?).try_into().map_err(of_map)?;
-    for (place, call) in calls::table(abis(learned::machine())) {
-        table.set(place, call, 0).map_err(of_map)?;
-    }
+    let mut silent: Array<_, [u64; SPANS]> =
+        Map::Array(data("access_silent")?).try_into().map_err(of_map)?;
     let types = Btf::from_sys_fs()
         .map_err(|error| KernelError::Load(Box::new(EbpfError::BtfError(error))))?;
+    let mut tiers: BTreeMap<_, _> = Group::ALL.map(|group| (group, Tier::Tracepoints)).into();
+    for (place, call) in calls::table(abis(learned::machine()), &tiers.keys().copied().collect()) {
+        table.set(place, call, 0).map_err(of_map)?;
+    }
     loaded.tracepoint("access_exit", "sys_exit", &types)?;
     loaded.tracepoint("access_exec", "sched_process_exec", &types)?;
-    Ok(Accesses::new(ring, seen))
+    loaded.tracepoint("access_signal", "signal_generate", &types)?;
+    // Older kernels have no such tracepoint; and without the places of those functions, memory itself would seem to need
+    // a capability.
+    let spans = silent_functions();
+    let capable = match &spans {
+        Some(spans) => {
+            silent.set(0, spans, 0).map_err(of_map)?;
+            loaded.tracepoint("access_capable", "cap_capable", &types).is_ok()
+        }
+        None => false,
+    };
+    if !capable {
+        tiers.insert(Group::Capabilities, Tier::Nothing);
+    }
+    Ok(Accesses::new(ring, seen, Tiers(tiers)))
+}
+
+/// Where those functions begin and end, if the kernel says so.
+fn silent_functions() -> Option<[u64; SPANS]> {
+    let symbols = BufReader::new(File::open("/proc/kallsyms").ok()?);
+    let mut starts = BTreeSet::new();
+    let mut all = BTreeSet::new();
+    for line in symbols.lines() {
+        let line = line.ok()?;
+        let mut words = line.split(' ');
+        let (address, _, name) = (words.next()?, words.next()?, words.next()?);
+        let address = u64::from_str_radix(address, 16).ok()?;
+        all.insert(address);
+        if SILENT.contains(&name) {
+            starts.insert(address);
+        }
+    }
+    let mut spans = [0; SPANS];
+    for (span, start) in spans.chunks_exact_mut(2).zip(&starts) {
+        span[0] = *start;
+        span[1] = *all.range(start + 1..).next()?;
+    }
+    (spans[0] != 0).then_some(spans)
 }

@@ -44,7 +44,10 @@ impl View {
 
     fn resolve(&self, name: &Name<'_>) -> Option<Resolved> {
         let at = self.at.as_os_str().as_bytes();
-        let from = name.from.strip_prefix(at.strip_suffix(b"/").unwrap_or(at))?;
+        let from = match name.from {
+            b"" => b"",
+            from => from.strip_prefix(at.strip_suffix(b"/").unwrap_or(at))?,
+        };
         let inside = joined(from, name.given);
         if name.followed
             && let Some(found) = self.find(&inside)

@@ -1,0 +1,83 @@
+//! What the programs tell of what real processes do, in the kernel at hand.
+
+use std::{
+    env,
+    io::{self, Write as _},
+    path::Path,
+    process::ExitCode,
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use recorder::kernel::{Recording, Watch};
+
+use told::ACT;
+
+mod files;
+mod others;
+mod told;
+
+type Test = fn() -> Result<(), Failed>;
+type Act = fn(&Path) -> io::Result<()>;
+
+/// What a recorded process does in a folder of its own.
+const ACTS: &[(&str, Act)] = &[
+    ("reads", files::reads),
+    ("writes", files::writes),
+    ("changes_names", files::changes_names),
+    ("changes_modes", files::changes_modes),
+    ("goes_through_links", files::goes_through_links),
+    ("is_relative", files::is_relative),
+    ("nothing", |_| Ok(())),
+    ("uses_capabilities", others::uses_capabilities),
+    ("opens_sockets", others::opens_sockets),
+    ("sends_signals", others::sends_signals),
+    ("traces", others::traces),
+    ("mounts", others::mounts),
+];
+
+fn main() -> ExitCode {
+    let given: Vec<_> = env::args().collect();
+    if let [_, flag, name, folder] = &*given
+        && flag == ACT
+    {
+        let act = ACTS.iter().find(|(known, _)| known == name);
+        let done = act.map_or(Ok(()), |(_, act)| act(Path::new(folder))).and_then(|()| {
+            // Done, and still there until somebody has looked.
+            writeln!(io::stdout(), "done")?;
+            io::stdin().read_line(&mut String::new())
+        });
+        let done = done.map_err(|error| writeln!(io::stderr(), "{name}: {error}"));
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let arguments = Arguments::from_args();
+    // Whoever may not even make the maps is told so by name.
+    let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
+    let tests: &[(&str, Test)] = &[
+        ("files_that_are_read_are_told", files::files_that_are_read_are_told),
+        (
+            "files_that_are_written_and_made_are_told",
+            files::files_that_are_written_and_made_are_told,
+        ),
+        ("names_that_change_are_told", files::names_that_change_are_told),
+        ("changes_of_modes_are_writing", files::changes_of_modes_are_writing),
+        ("what_links_lead_to_is_told", files::what_links_lead_to_is_told),
+        ("names_are_relative_to_where_they_begin", files::names_are_relative),
+        ("the_program_its_linker_and_its_libraries_are_told", files::programs_are_told),
+        ("a_script_is_told_with_what_runs_it", files::a_script_is_told),
+        ("capabilities_are_told", others::capabilities_are_told),
+        ("sockets_are_told", others::sockets_are_told),
+        ("signals_are_told", others::signals_are_told),
+        ("what_is_traced_is_told", others::what_is_traced_is_told),
+        ("mounts_are_told", others::mounts_are_told),
+        ("what_others_do_is_not_told", files::what_others_do_is_not_told),
+    ];
+    let trials = tests.iter().map(|(name, test)| {
+        let test = *test;
+        let name = match &refused {
+            None => (*name).to_owned(),
+            Some(why) => format!("{name} ({why})"),
+        };
+        Trial::test(name, test).with_ignored_flag(refused.is_some())
+    });
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
