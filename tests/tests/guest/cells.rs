@@ -54,7 +54,10 @@ under() {
     esac
 }
 
-# Starts a container that does this: container NAME SCRIPT. What it says is in /tmp/NAME.
+# A container's id as runtimes make them, by which those who read logs know it.
+id=$(printf %064d 17)
+
+# Starts a container that does this: container NAME SCRIPT [ID]. What it says is in /tmp/NAME.
 container() {
     bundle $1 "$process" "$linux" sh -c "$2"
     mkdir -p /srv/$1/rootfs/var/log
@@ -63,7 +66,7 @@ container() {
         chcon -R -t var_log_t /srv/$1/rootfs/var/log
         chcon -t shadow_t /srv/$1/rootfs/etc/shadow
     fi
-    runc run -b /srv/$1 $1 >/tmp/$1 2>&1
+    runc run -b /srv/$1 ${3:-$1} >/tmp/$1 2>&1
 }
 
 worked() { grep -q '^all done$' /tmp/$1 && grep -q '^inside$' /tmp/$1 && grep -q '^a line$' /tmp/$1 && grep -q '^x$' /tmp/$1; }
@@ -73,11 +76,11 @@ cell() {
     # The template of this node gives no capabilities, and no profile may.
     [ $1 != selinux ] || work=$(echo "$work" | sed 's/busybox chroot . /busybox env /')
     [ $3 = none ] || once || fail no profile to record under
-    cinch record --kind $1 --recorder $2 --container work-17 --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
+    cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
     within 30 grep -q recording /tmp/said
     under $1 $3
-    container work-17 "$work"
-    worked work-17 || { cat /tmp/work-17; fail it does not work while it is recorded; }
+    container first "$work" $id
+    worked first || { cat /tmp/first; fail it does not work while it is recorded; }
     wait $! || { cat /tmp/said; fail the recorder; }
     cat /tmp/said /tmp/recorded.yaml
     grep 'nothing lost' /tmp/said || fail something was lost

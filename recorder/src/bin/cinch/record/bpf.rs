@@ -130,6 +130,13 @@ impl Bpf {
 
     fn drain(&mut self) -> anyhow::Result<()> {
         let Self { recording, ours, others, seen, waiting, .. } = self;
+        recording.accesses(&mut |namespace, access| {
+            if ours.contains_key(&namespace) {
+                seen.access(access);
+            } else if !others.contains(&namespace) {
+                waiting.entry(namespace).or_default().access(access);
+            }
+        });
         recording.permissions(&mut |namespace, permission| {
             if ours.contains_key(&namespace) {
                 seen.permission(permission);
