@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     let script = Command::new("script").arg("--version").output().is_err();
     let script = script.then(|| "needs script(1)".to_owned());
     let none = refused.clone();
-    let missing = refused.clone().or(script);
+    let missing = refused.or(script);
     let tests: [(&str, Option<String>, Test); 14] = [
         ("a_command_keeps_its_environment_its_folder_and_its_exit_code", none.clone(), kept),
         ("the_profile_alone_is_on_standard_output", none.clone(), standard_output),
