@@ -144,13 +144,6 @@ impl Bpf {
                 waiting.entry(namespace).or_default().permission(permission);
             }
         })?;
-        recording.accesses(&mut |namespace, access| {
-            if ours.contains_key(&namespace) {
-                seen.access(access);
-            } else if !others.contains(&namespace) {
-                waiting.entry(namespace).or_default().access(access);
-            }
-        });
         Ok(())
     }
 }
