@@ -143,6 +143,17 @@ impl Muted {
 }
 
 impl Calls {
+    /// Calls of the machine's own architecture, by number; those that have no bit are left out.
+    pub fn own(numbers: impl IntoIterator<Item = u32>) -> Self {
+        let mut calls = Self::default();
+        for number in numbers {
+            if let Some(word) = calls.0[0].get_mut(number as usize / 64) {
+                *word |= 1 << (number % 64);
+            }
+        }
+        calls
+    }
+
     /// How many different calls.
     pub fn len(&self) -> u32 {
         self.0.iter().flatten().map(|word| word.count_ones()).sum()

@@ -26,6 +26,11 @@ mod pod;
 mod recording;
 mod spaces;
 mod subject;
+#[cfg(test)]
+mod tests;
+
+/// The longest wait for the name of a container that has ended.
+const NAME: Duration = Duration::from_secs(5);
 
 /// For how long a pod that is gone is remembered, for what is still to be said of it.
 const MEMORY: Duration = Duration::from_mins(1);
@@ -222,7 +227,9 @@ impl Tracker {
 
     /// Lets time pass: subjects begin and end.
     pub(crate) fn step(&mut self, now: Moment) {
+        let remembered = self.gone.len();
         self.gone.retain(|_, (_, since)| now.since(*since) < MEMORY);
+        self.stale |= self.gone.len() < remembered;
         self.stop(now);
         if std::mem::take(&mut self.stale) {
             self.assign(now);

@@ -6,11 +6,9 @@ use profile::kinds::{Recorder, RecordingKind};
 use recorder::seen::Seen;
 
 use super::{
-    Key, Moment, Pod, Recording, Subject, SubjectKey, Tracked, Tracker, recording::profile_name,
+    Key, Moment, NAME, Pod, Recording, Subject, SubjectKey, Tracked, Tracker,
+    recording::profile_name,
 };
-
-/// The longest wait for the name of a container that has ended.
-const NAME: Duration = Duration::from_secs(3);
 
 /// The longest name of an object.
 const LONGEST: usize = 253;
@@ -247,6 +245,17 @@ impl Tracker {
             let Some(ended) = tracked.ended_at.filter(|_| !tracked.settled) else { continue };
             let looked = self.looked.is_some_and(|looked| looked > ended);
             tracked.settled = looked && (!of_pod(key) || now.since(ended) >= NAME);
+        }
+        // Nobody will ever write of those of which nothing was seen.
+        let is_empty = |tracked: &Tracked| tracked.settled && tracked.subject.seen.is_empty();
+        let empty: Vec<_> = self
+            .subjects
+            .iter()
+            .filter(|(_, tracked)| is_empty(tracked))
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in empty {
+            self.forget(&key);
         }
     }
 }

@@ -150,6 +150,10 @@ impl Tracker {
             let Some((key, first)) = subjects.first() else { continue };
             let over = subjects.iter().all(|(_, tracked)| tracked.settled);
             let shared = subjects.iter().map(|(key, tracked)| self.shared(key, tracked)).max();
+            // In a moment it will be whole.
+            if !over && subjects.iter().all(|(_, tracked)| tracked.ended_at.is_some()) {
+                continue;
+            }
             // Who is the last one to end is known once the status has been told of this end.
             if over && shared == Some(Shared::Unsaid) {
                 continue;
@@ -168,9 +172,12 @@ impl Tracker {
                 failures: 0,
                 taken: false,
             });
-            // Nothing was seen yet, or will be: no profile says so.
+            let alone = over && first.subject.merge == MergeStrategy::None;
+            // Nothing was seen yet: no profile says so.
             let empty = subjects.iter().all(|(_, tracked)| tracked.subject.seen.is_empty());
-            if empty || known.written == Some(stamp) && !over || !known.is_due(over, self.pace, now)
+            if empty
+                || known.written == Some(stamp) && !over
+                || !known.is_due(over, alone, self.pace, now)
             {
                 continue;
             }
@@ -289,7 +296,7 @@ impl Tracker {
     }
 
     /// A subject is done, and all of it is written.
-    fn forget(&mut self, key: &SubjectKey) {
+    pub(super) fn forget(&mut self, key: &SubjectKey) {
         self.tell(key);
         if let Some(tracked) = self.subjects.remove(key) {
             self.changed.remove(key);
@@ -402,7 +409,7 @@ impl Tracker {
 }
 
 impl Target {
-    fn is_due(&self, over: bool, pace: Duration, now: Moment) -> bool {
+    fn is_due(&self, over: bool, alone: bool, pace: Duration, now: Moment) -> bool {
         let Some(last) = self.last else { return true };
         let since = now.since(last);
         if self.taken {
@@ -411,9 +418,8 @@ impl Target {
         if self.failures > 0 {
             return since >= pace.saturating_mul(1 << self.failures.min(5)).min(FAILED);
         }
-        let wait = if over { 1 } else { self.wait };
-        since >= pace.saturating_mul(wait)
-            || over && self.written.is_some_and(|stamp| !stamp.partial)
+        // Where each pod has a profile of its own, the end comes once.
+        alone || since >= pace.saturating_mul(if over { 1 } else { self.wait })
     }
 }
 

@@ -12,7 +12,7 @@ use recorder::{
     seen::Seen,
 };
 
-use super::{Moment, Pod, SubjectKey, Tracker};
+use super::{Moment, NAME, Pod, SubjectKey, Tracker};
 
 /// For how long a namespace may be told to be a container's: some runtimes move a process to its cgroup late.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -65,6 +65,8 @@ enum Whose {
     Of(String, String),
     /// Nobody's that could be recorded: a pod's sandbox, a container beside Kubernetes.
     Nobody,
+    /// A container's of this pod (`namespace/name`), whose name will never be known.
+    Never(String),
 }
 
 /// Events that were lost, since the programs were loaded.
@@ -333,35 +335,54 @@ impl Tracker {
         if let Some(whose) = told.or(kept) {
             return Some(whose);
         }
-        let waited = now.since(container.found) >= PATIENCE;
-        let pod = container.pod().and_then(|uid| self.pod_of(uid));
-        let Some(pod) = pod else {
+        let waited = now.since(container.found);
+        let Some(pod) = container.pod().and_then(|uid| self.pod_of(uid)) else {
             let known = self.known.pods && self.known.pods_fresh;
-            return (waited && known).then_some(Whose::Nobody);
+            return (waited >= PATIENCE && known).then_some(Whose::Nobody);
         };
         // The first thing that runs in a pod is its sandbox, whose id no status has.
         let uids = pod.uids();
-        let mut others: Vec<_> = self
-            .containers
-            .iter()
-            .filter(|(_, other)| other.pod().is_some_and(|uid| uids.contains(uid)))
-            .map(|(id, other)| (other.since, id))
-            .collect();
+        let others = self.containers.iter();
+        let others = others.filter(|(_, other)| other.pod().is_some_and(|uid| uids.contains(uid)));
+        let mut others: Vec<_> = others.map(|(id, other)| (other.since, id)).collect();
         others.sort_unstable();
         let first = others.first().is_some_and(|(_, first)| *first == id);
         let told = |name: &String| pod.ids.values().any(|of| of == name);
-        let over = pod.done || self.gone.contains_key(&pod.uid);
-        if first && others.len() > 1 && (over || pod.containers.iter().all(told)) {
+        let gone = self.gone.get(&pod.uid).map(|(_, at)| now.since(*at));
+        let over = gone.or_else(|| pod.done.then_some(waited));
+        if first && others.len() > 1 && (over.is_some() || pod.containers.iter().all(told)) {
             return Some(Whose::Nobody);
         }
-        let only = pod.only_container().filter(|_| over && !first);
-        if let Some(only) = only {
+        if over.is_some()
+            && !first
+            && let Some(only) = pod.only_container()
+        {
             return Some(Whose::Of(pod.uid.clone(), only.to_owned()));
         }
-        (over && waited).then_some(Whose::Nobody)
+        over.filter(|over| *over >= NAME && waited >= NAME).map(|_| Whose::Never(pod.path()))
+    }
+
+    /// What a container did whose name nobody tells any more is in no profile: people are told.
+    fn tell_of_unnamed(&mut self, id: &str, pod: &str) {
+        let subjects = self.subjects.iter().filter(|(_, tracked)| tracked.subject.pod == *pod);
+        let recordings: BTreeSet<_> =
+            subjects.map(|(key, _)| (key.recording.clone(), key.recording_uid.clone())).collect();
+        for (key, uid) in recordings {
+            let text = format!(
+                "nobody has told which container of pod {pod} had the id {id}: what it did is in no profile"
+            );
+            self.note(&key, &uid, "NotAttributed", id, text);
+        }
     }
 
     fn found_out(&mut self, id: &str, whose: Whose, now: Moment) {
+        let whose = match whose {
+            Whose::Never(pod) => {
+                self.tell_of_unnamed(id, &pod);
+                Whose::Nobody
+            }
+            whose => whose,
+        };
         if let Some(container) = self.containers.get_mut(id) {
             container.whose = whose;
         }
