@@ -151,6 +151,7 @@ impl Eyes {
             records: 0,
         };
         tracker.look(slots, losses, &cgroup_of, now);
+        recording.accesses(&mut |namespace, access| tracker.access(namespace, &access, now));
         recording.permissions(&mut |namespace, permission| {
             tracker.permission(namespace, &permission, now);
         })?;

@@ -260,7 +260,6 @@ impl Tracker {
     }
 
     /// Something was accessed in a mount namespace.
-    #[expect(dead_code, reason = "no program in the kernel tells of it yet")]
     pub(crate) fn access(&mut self, namespace: u64, access: &Access, now: Moment) {
         let what = |seen: &mut Seen| seen.access(access.clone());
         self.route_space(namespace, RecordingKind::AppArmorProfile, &what, now);

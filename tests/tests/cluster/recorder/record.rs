@@ -21,6 +21,7 @@ questions![
     a_recording_ends_when_nothing_is_new,
     a_recording_that_is_deleted_leaves_whole_profiles,
     ten_replicas_become_one_profile,
+    two_kinds_are_recorded_at_once,
 ];
 
 const KIND: &str = "SeccompProfile";
@@ -273,5 +274,33 @@ async fn ten_replicas_become_one_profile(shared: &Shared) -> Result<()> {
         deeds.iter().all(|(_, call)| allows(it, call)) && !is_partial(it)
     })
     .await?;
+    Ok(())
+}
+
+async fn two_kinds_are_recorded_at_once(shared: &Shared) -> Result<()> {
+    const APPARMOR: &str = "AppArmorProfile";
+    let cluster = &shared.cluster;
+    let (node, recorder, space) = stage(shared).await?;
+    let name = recording(&space, KIND, &json!({})).await?;
+    let files = format!("{name}-files");
+    let same = json!({ "podSelector": { "matchLabels": { "app": name } } });
+    let object = write::recording(&files, APPARMOR, "Bpf", &same);
+    space.create_object(&object).await?.granted()?;
+    let mut pod = Pod::new(&space, &node, &name, &["main"], &json!({})).await?;
+    recorder.watches("calls").await?;
+    recorder.watches("accesses").await?;
+    let mut container = pod.started().await?;
+    container.does("read x </etc/hostname; mkdir /tmp/cinch-two; rmdir /tmp/cinch-two").await?;
+    container.end()?;
+    pod.succeed().await?;
+    let it = format!("{name}-main");
+    let it = until_profile(cluster, KIND, &it, "is final", |it| !is_partial(it)).await?;
+    ensure!(allows(&it, "mkdir"), "{it}");
+    let it = format!("{files}-main");
+    let it = until_profile(cluster, APPARMOR, &it, "is final", |it| !is_partial(it)).await?;
+    let rules = &it["spec"]["abstract"];
+    let lists = |path: &str| rules.pointer(path).map(Value::to_string).unwrap_or_default();
+    ensure!(lists("/filesystem/readOnlyPaths").contains("\"/etc/hostname\""), "{it}");
+    ensure!(lists("/executable/allowedExecutables").contains("mkdir"), "{it}");
     Ok(())
 }

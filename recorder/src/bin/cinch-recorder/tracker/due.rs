@@ -77,6 +77,8 @@ pub(crate) struct Publication {
     /// The names of the pods that it is made of here.
     pub(crate) pods: Vec<String>,
     pub(crate) partial: bool,
+    /// Whether nothing more can come from here.
+    over: bool,
     pub(crate) disable: bool,
     pub(super) stamp: Stamp,
 }
@@ -197,6 +199,7 @@ impl Tracker {
                     .map(|(_, tracked)| tracked.subject.pod_name().to_owned())
                     .collect(),
                 partial,
+                over,
                 disable: first.subject.disable,
                 stamp,
             });
@@ -281,7 +284,7 @@ impl Tracker {
             .collect();
         // Something came while it was written.
         let revision: u64 = self.revision_of(&publication.target);
-        if revision == stamp.revision {
+        if publication.over && revision == stamp.revision {
             for key in done {
                 self.forget(&key);
             }

@@ -165,6 +165,9 @@ impl Tracker {
         now: Moment,
     ) {
         let namespace = slot.namespace;
+        // One that was made within a container's is the container's.
+        let above = self.spaces.range((slot.above, 0)..=(slot.above, u32::MAX)).next();
+        let above = above.and_then(|(_, space)| space.container.clone());
         let space = self.spaces.entry((namespace, place)).or_insert_with(|| Space {
             found: now.uptime,
             since: slot.since,
@@ -182,6 +185,7 @@ impl Tracker {
         }
         if space.container.is_none() {
             let found = cgroup::Container::of_names(&slot.leaf, &slot.parent)
+                .or_else(|| above.map(|id| cgroup::Container { pod: None, id }))
                 .or_else(|| cgroup::Container::of_process(&cgroup_of(slot.first)?));
             let Some(found) = found else {
                 space.foreign = now.since(space.found) >= SETTLING;
@@ -285,7 +289,7 @@ impl Tracker {
     }
 
     /// A runtime has told of a container.
-    #[expect(dead_code, reason = "nobody tells of it yet")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody tells of it yet"))]
     pub(crate) fn named(&mut self, named: &Named, now: Moment) {
         let pod = named.pod_uid.clone();
         let whose = match &named.container {

@@ -26,8 +26,6 @@ struct World {
     profiles: BTreeMap<String, Publication>,
     writes: usize,
     statuses: usize,
-    /// What other nodes say.
-    elsewhere: Vec<String>,
     muted: BTreeMap<u32, Muted>,
 }
 
@@ -44,7 +42,6 @@ impl World {
             profiles: BTreeMap::new(),
             writes: 0,
             statuses: 0,
-            elsewhere: Vec::new(),
             muted: BTreeMap::new(),
         };
         let now = world.now();
@@ -136,6 +133,7 @@ impl World {
             first: 1,
             overflow: 0,
             inode: number,
+            above: 0,
             muted: Muted::default(),
             workload: Calls::default(),
             setup: Calls::default(),

@@ -133,6 +133,21 @@ fn a_container_that_was_started_again_is_the_same() {
 }
 
 #[test]
+fn a_namespace_that_a_container_makes_is_its_own() {
+    let mut world = World::new();
+    world.record("r", SECCOMP, &json!({}));
+    let pod = told(&pod(1, &["main"]), "main", 7);
+    world.pod(&pod);
+    world.calls(&pod, 7, &["unshare"]);
+    world.calls(&pod, 8, &["mount"]);
+    let inner = world.slots.get_mut(&8).unwrap();
+    (inner.leaf, inner.parent, inner.above) = ("sandbox".into(), id(7), 7);
+    inner.parent.clear();
+    world.passes(3);
+    assert_eq!(world.seen("r-main-1"), ["mount", "unshare"]);
+}
+
+#[test]
 fn a_static_pod_is_known_by_the_uid_that_its_cgroup_has() {
     let mut world = World::new();
     world.record("r", SECCOMP, &json!({}));

@@ -152,6 +152,22 @@ fn what_came_while_a_profile_was_written_is_written_too() {
 }
 
 #[test]
+fn an_end_that_comes_while_a_part_is_written_is_written_next() {
+    let (mut world, _, pod) = world("None");
+    world.turn();
+    world.turn();
+    let now = world.now();
+    let due = world.tracker.publications(now);
+    assert!(due[0].partial);
+    world.pod(&done(&pod));
+    world.turn();
+    world.turn();
+    world.tracker.published(&due[0], Outcome::Written, now);
+    world.passes(2);
+    assert!(world.is_final("r-main-1"));
+}
+
+#[test]
 fn what_other_nodes_say_stays() {
     let said = json!({
         "activeWorkloads": ["shop/elsewhere"], "phase": "Recording",
