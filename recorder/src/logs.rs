@@ -14,6 +14,7 @@ use std::{
 
 pub use counts::{Counted, Counts};
 pub use file::From;
+pub use gather::{GatherError, Gathering};
 pub use loss::Loss;
 pub use origin::{Origin, Place, Unknown};
 pub use source::{Choice, Source, SourceError};
@@ -23,6 +24,7 @@ use origin::Origins;
 
 mod counts;
 pub mod file;
+mod gather;
 mod loss;
 pub mod netlink;
 pub mod origin;
@@ -47,7 +49,9 @@ impl Default for Options {
 /// What is told, in the order in which it came.
 #[derive(Debug)]
 pub enum Event<'a> {
-    Record(&'a Record<'a>, Origin),
+    /// A record, whose it is, and whether that is not just anywhere on the host: it is in a container, or in a mount
+    /// namespace of its own.
+    Record(&'a Record<'a>, Origin, bool),
     /// Lines are missing, or may be: what is made of the others is incomplete.
     Lost(Loss),
 }
@@ -127,7 +131,11 @@ impl Follower {
             source::Told::Record(record) => {
                 let origin = origins.of(&record);
                 counts.take(&record, &origin);
-                each(Event::Record(&record, origin));
+                let apart = match &origin {
+                    Origin::Known(place) => origins.is_apart(place),
+                    Origin::Unknown(_) => false,
+                };
+                each(Event::Record(&record, origin, apart));
             }
         })
     }

@@ -134,7 +134,7 @@ fn hear(follower: &mut Follower, process: u32, count: usize) -> Result<Heard, Fa
     while heard.origins.len() < count && heard.losses.is_empty() {
         ensure(Instant::now() < deadline, &format!("{} records only", heard.origins.len()))?;
         follower.read(Duration::from_millis(200), &mut |event| match event {
-            Event::Record(Record::Seccomp(record), origin) => {
+            Event::Record(Record::Seccomp(record), origin, _) => {
                 if record.subject.pid == Some(process) {
                     heard.calls.push((record.action, record.call()));
                     heard.origins.push(origin);

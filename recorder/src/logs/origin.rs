@@ -71,6 +71,8 @@ pub struct Place {
     pub container: Option<Container>,
     /// The inode of its mount namespace, where that may be looked at.
     pub namespace: Option<u64>,
+    /// The path of its cgroup, the longest where there are several hierarchies.
+    pub cgroup: String,
 }
 
 /// Whose record it is.
@@ -140,6 +142,11 @@ impl Origins {
         std::fs::read_to_string(self.proc.join("2/comm")).is_ok_and(|name| name == "kthreadd\n")
     }
 
+    /// Whether it is not just anywhere on the host: in a container, or in a mount namespace of its own.
+    pub fn is_apart(&self, place: &Place) -> bool {
+        place.is_settled(self.host)
+    }
+
     /// Whose record it is.
     pub fn of(&mut self, record: &Record<'_>) -> Origin {
         let subject = match record {
@@ -169,7 +176,11 @@ impl Origins {
         }
         match process::look(&self.proc, process) {
             Ok(Some(found)) => {
-                let place = Place { container: found.container, namespace: found.namespace };
+                let place = Place {
+                    container: found.container,
+                    namespace: found.namespace,
+                    cgroup: found.cgroup,
+                };
                 let place = self.keep(process, found.start, place, now);
                 if began_before(found.start) {
                     Origin::Known(place)

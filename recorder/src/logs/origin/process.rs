@@ -34,6 +34,7 @@ pub(super) struct Found {
     pub(super) container: Option<Container>,
     /// The inode of its mount namespace, where that may be looked at.
     pub(super) namespace: Option<u64>,
+    pub(super) cgroup: String,
 }
 
 /// Looks at a process. None when it is not there, or on its way out.
@@ -63,7 +64,9 @@ pub(super) fn look(proc: &Path, process: u32) -> io::Result<Option<Found>> {
         return Ok(None);
     }
     let start = stat.start.saturating_mul(TICK).saturating_add(booted());
-    Ok(Some(Found { start, container, namespace }))
+    let paths = cgroup.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let cgroup = paths.max_by_key(|path| path.len()).unwrap_or_default();
+    Ok(Some(Found { start, container, namespace, cgroup: cgroup.to_owned() }))
 }
 
 /// What of `/proc/PID/stat` matters.

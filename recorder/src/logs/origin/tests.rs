@@ -70,7 +70,9 @@ fn a_process_is_where_its_cgroup_is() {
     let origin = origins.of_subject(&proc.subject(7, 20), now);
     assert_eq!(id(&origin), Some(ID));
     let host = origins.of_subject(&proc.subject(8, 20), now);
-    assert_eq!(host, Origin::Known(Arc::new(Place { container: None, namespace: Some(77) })));
+    let cgroup = "/system.slice/sshd.service".to_owned();
+    let place = Place { container: None, namespace: Some(77), cgroup };
+    assert_eq!(host, Origin::Known(Arc::new(place)));
     assert_eq!(origins.of_subject(&proc.subject(9, 20), now), Origin::Unknown(Unknown::Gone));
     let unnamed = Subject { pid: None, ..proc.subject(7, 20) };
     assert_eq!(origins.of_subject(&unnamed, now), Origin::Unknown(Unknown::Unnamed));
@@ -147,7 +149,7 @@ fn what_is_kept_is_bounded() {
     let mut origins = proc.origins();
     let now = Instant::now();
     for process in 0..3 * u32::try_from(MOST).unwrap() {
-        let place = Place { container: None, namespace: Some(process.into()) };
+        let place = Place { namespace: Some(process.into()), ..Place::default() };
         origins.keep(process, 0, place, now + Duration::from_nanos(process.into()));
     }
     assert!(origins.known.len() <= MOST && origins.places.len() <= MOST);

@@ -1,0 +1,93 @@
+//! Takes what is recorded from audit records, as the kernel sends them or a log has them.
+
+use std::collections::BTreeSet;
+
+use recorder::{
+    apart,
+    logs::{Choice, Gathering, Options, Place, Unknown},
+    seen::Seen,
+};
+
+use super::{follow::Source, target::Target};
+
+/// Audit records, and what they have told of one target.
+pub(super) struct Logs {
+    gathering: Gathering,
+    /// The inodes of the target's mount namespaces.
+    ours: BTreeSet<u64>,
+    seen: Seen,
+}
+
+impl Logs {
+    pub(super) fn start() -> anyhow::Result<Self> {
+        let options = Options { source: Choice::Best, ..Options::default() };
+        let gathering = Gathering::start(&options)?;
+        Ok(Self { gathering, ours: BTreeSet::new(), seen: Seen::default() })
+    }
+
+    /// The SELinux type of which there were records.
+    pub(super) fn selinux_type(&self) -> Option<&str> {
+        self.seen.permissions().next()?.scontext.split(':').nth(2)
+    }
+
+    /// What could not be recorded, in lines for people.
+    pub(super) fn lost(&self) -> Vec<String> {
+        let counted = self.gathering.counts();
+        let unknown = |why| counted.unknown.iter().find(|(of, _)| *of == why).map_or(0, |it| it.1);
+        let counts = [
+            (counted.lost_in_all(), "records that were not read in time, or more"),
+            (
+                unknown(Unknown::Gone) + unknown(Unknown::Reused),
+                "records of processes, maybe of others, that had ended before they could be looked at",
+            ),
+            (self.gathering.beyond(), "records without room"),
+            (self.seen.beyond(), "things beyond what is kept of one container"),
+        ];
+        let lost: Vec<_> = counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        let mut said = vec![format!("read from {}", self.gathering.describe())];
+        said.push(match &lost[..] {
+            [] if self.gathering.is_complete() => "nothing lost".to_owned(),
+            [] => "nothing is known to be lost".to_owned(),
+            lost => format!("lost: {}", lost.join(", ")),
+        });
+        said
+    }
+
+    fn is_ours(&self, target: &Target, place: &Place) -> bool {
+        place.namespace.is_some_and(|namespace| self.ours.contains(&namespace))
+            || target.is_cgroup(&place.cgroup)
+    }
+}
+
+impl Source for Logs {
+    fn look(&mut self, target: &Target) -> anyhow::Result<()> {
+        // Before what was told: it is about namespaces that are known by now.
+        self.ours.extend(target.namespaces());
+        for (place, seen) in self.gathering.take() {
+            if self.is_ours(target, &place) {
+                self.ours.extend(place.namespace);
+                self.seen.union(&seen);
+            }
+        }
+        match self.gathering.error() {
+            Some(error) => Err(anyhow::Error::new(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn began(&self) -> bool {
+        !self.ours.is_empty()
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.ours.iter().flat_map(|inode| apart::processes(*inode)).collect()
+    }
+
+    fn seen(&self) -> &Seen {
+        &self.seen
+    }
+}
