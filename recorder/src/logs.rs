@@ -23,9 +23,13 @@ use crate::audit::Record;
 use origin::Origins;
 
 mod counts;
+pub mod entry;
 pub mod file;
+pub mod filter;
 mod gather;
+pub mod limit;
 mod loss;
+pub mod names;
 pub mod netlink;
 pub mod origin;
 pub mod source;

@@ -9,6 +9,16 @@ use super::{AppArmor, Seccomp, Selinux, Verdict};
 use crate::seen::{Access, MountOperation, Permission, Ways};
 
 impl Verdict {
+    /// As it is written in logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Allowed => "allowed",
+            Self::Granted => "granted",
+            Self::Status => "status",
+        }
+    }
+
     /// Whether the policy does not allow it, be it that it was denied or complained of.
     pub fn is_against_policy(self) -> bool {
         matches!(self, Self::Denied | Self::Allowed)
