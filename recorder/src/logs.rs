@@ -23,16 +23,20 @@ use crate::audit::Record;
 use origin::Origins;
 
 mod counts;
+pub mod enrich;
 pub mod entry;
 pub mod file;
 pub mod filter;
 mod gather;
 pub mod limit;
 mod loss;
+pub mod metrics;
 pub mod names;
 pub mod netlink;
 pub mod origin;
+pub mod output;
 pub mod source;
+pub mod violation;
 
 /// How to follow.
 #[derive(Clone, Debug)]
