@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // Whoever may not listen here is told so by name.
     let refused = Netlink::listen().err().map(|error| error.to_string());
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
+        ("record_writes_a_profile_of_what_a_filter_logs", record_writes_a_profile),
         ("a_call_that_a_filter_logs_arrives_with_whose_it_is", a_logged_call_arrives),
         ("of_200000_records_none_is_lost_while_they_are_read", none_is_lost),
         ("a_reader_that_stalls_is_told_that_records_are_missing", a_stalled_reader_is_told),
@@ -167,6 +168,38 @@ fn a_logged_call_arrives() -> Result<(), Failed> {
         Origin::Known(place) => ensure(place.namespace == own, &format!("{place:?}")),
         other @ Origin::Unknown(_) => Err(format!("{other:?}").into()),
     }
+}
+
+fn record_writes_a_profile() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("profile.yaml");
+    let mut recorder = Command::new(env!("CARGO_BIN_EXE_cinch"))
+        .args(["record", "--recorder", "logs", "--base", "none", "-o"])
+        .arg(&file)
+        .arg("--")
+        .arg(std::env::current_exe()?)
+        .args([CALLER, "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut said = BufReader::new(recorder.stdout.take().ok_or("no output")?);
+    let mut input = recorder.stdin.take().ok_or("no input")?;
+    let mut hear = |right: &str| -> Result<(), Failed> {
+        let mut line = String::new();
+        said.read_line(&mut line)?;
+        ensure(line.trim_end() == right, &line)
+    };
+    hear("ready")?;
+    input.write_all(b"go\n")?;
+    hear("done")?;
+    drop(input);
+    let output = recorder.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure(output.status.success() && said.contains("nothing lost"), &said)?;
+    let profile = std::fs::read_to_string(&file)?;
+    ensure(profile.contains("- getppid\n"), &format!("{said}{profile}"))?;
+    ensure(!profile.contains("- write\n"), "and nothing that the filter does not log")
 }
 
 /// The process goes on before the last calls are read, but not by more than there is room for, however slow this machine is.

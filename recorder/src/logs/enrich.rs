@@ -22,7 +22,6 @@ use super::{
     limit::{Limit, Limiter, Pass},
     loss::Loss,
     names::Names,
-    origin::Origin,
     output::Output,
 };
 use crate::{audit::Record, cgroup::Container};

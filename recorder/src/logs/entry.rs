@@ -1,5 +1,6 @@
 //! A record as one JSON object. Where the Security Profiles Operator's enricher has a name for something, it has that. Pure.
 
+use profile::kinds::seccomp::Arch;
 use serde::Serialize;
 
 use super::{
@@ -154,7 +155,7 @@ impl What {
     fn of_seccomp(record: &Seccomp<'_>) -> Self {
         Self::Seccomp {
             action: record.action.as_str(),
-            arch: record.arch.map(|arch| arch.as_str()),
+            arch: record.arch.map(Arch::as_str),
             syscall_id: record.number,
             syscall_name: record.syscall,
         }

@@ -142,29 +142,33 @@ impl Shared {
             self.beyond.fetch_add(1, Relaxed);
             return;
         }
-        let seen = new.entry(Arc::clone(place)).or_default();
-        match record {
-            Record::Seccomp(record) => {
-                if let Some((arch, number)) = record.call() {
-                    if record.action.denies() {
-                        seen.denied_call(arch, number);
-                    } else {
-                        seen.call(arch, number);
-                    }
+        take_in(new.entry(Arc::clone(place)).or_default(), record);
+        drop(new);
+    }
+}
+
+fn take_in(seen: &mut Seen, record: &Record<'_>) {
+    match record {
+        Record::Seccomp(record) => {
+            if let Some((arch, number)) = record.call() {
+                if record.action.denies() {
+                    seen.denied_call(arch, number);
+                } else {
+                    seen.call(arch, number);
                 }
             }
-            Record::AppArmor(record) => {
-                for access in record.accesses() {
-                    seen.access(access);
-                }
-            }
-            Record::Selinux(record) => {
-                for permission in record.permitted() {
-                    seen.permission(permission);
-                }
-            }
-            Record::Lost(_) | Record::LostInAll(_) => {}
         }
+        Record::AppArmor(record) => {
+            for access in record.accesses() {
+                seen.access(access);
+            }
+        }
+        Record::Selinux(record) => {
+            for permission in record.permitted() {
+                seen.permission(permission);
+            }
+        }
+        Record::Lost(_) | Record::LostInAll(_) => {}
     }
 }
 
@@ -180,7 +184,7 @@ mod tests {
         seen::{Access, Ways},
     };
 
-    fn take_in(shared: &Shared, line: &str, place: &Arc<Place>, apart: bool) {
+    fn tell(shared: &Shared, line: &str, place: &Arc<Place>, apart: bool) {
         let record = parse(line).unwrap();
         shared.take_in(&Event::Record(&record, Origin::Known(Arc::clone(place)), apart));
     }
@@ -192,14 +196,14 @@ mod tests {
         let shared = Shared::default();
         let place = Arc::new(Place { namespace: Some(7), ..Place::default() });
         for _ in 0..3 {
-            take_in(&shared, &format!("{CALL}0x7ffc0000"), &place, true);
-            take_in(&shared, &format!("{CALL}0x50001"), &place, true);
+            tell(&shared, &format!("{CALL}0x7ffc0000"), &place, true);
+            tell(&shared, &format!("{CALL}0x50001"), &place, true);
             let line = r#"type=1400 audit(1.1:1): apparmor="ALLOWED" operation="open" profile="p" name="/f" requested_mask="r""#;
-            take_in(&shared, line, &place, true);
+            tell(&shared, line, &place, true);
             let line = "type=1400 audit(1.1:1): avc:  denied  { read open } for  scontext=u:r:a:s0 tcontext=u:r:b:s0 tclass=file permissive=1";
-            take_in(&shared, line, &place, true);
+            tell(&shared, line, &place, true);
         }
-        take_in(&shared, &format!("{CALL}0x7ffc0000"), &Arc::default(), false);
+        tell(&shared, &format!("{CALL}0x7ffc0000"), &Arc::default(), false);
         let new = shared.new.into_inner().unwrap();
         assert_eq!(new.len(), 1, "what is anywhere on the host is none of it");
         let mut right = Seen::default();
@@ -223,7 +227,7 @@ mod tests {
         let shared = Shared::default();
         for namespace in 0..MOST as u64 + 5 {
             let place = Arc::new(Place { namespace: Some(namespace), ..Place::default() });
-            take_in(&shared, &format!("{CALL}0x7ffc0000"), &place, true);
+            tell(&shared, &format!("{CALL}0x7ffc0000"), &place, true);
         }
         assert_eq!(shared.beyond.into_inner(), 5);
         assert_eq!(shared.new.into_inner().unwrap().len(), MOST);

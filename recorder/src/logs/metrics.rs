@@ -8,7 +8,7 @@ use std::{
 };
 
 use prometheus_client::{
-    encoding::{EncodeMetric, MetricEncoder},
+    encoding::{EncodeMetric, MetricEncoder, NoLabelSet},
     metrics::MetricType,
     registry::Registry,
 };
@@ -109,12 +109,12 @@ impl Series {
 
 impl EncodeMetric for Series {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), fmt::Error> {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        for (values, count) in &*counts {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (values, count) in &counts {
             let names = std::iter::once("node").chain(self.labels.iter().copied());
             let values = std::iter::once(&*self.node).chain(values.iter().map(String::as_str));
             let labels: Vec<_> = names.zip(values).collect();
-            encoder.encode_family(&labels)?.encode_counter::<(), _, u64>(count, None)?;
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(count, None)?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl EncodeMetric for ByReason {
         let Self(counts, of) = self;
         for (reason, count) in of(counts.now()) {
             let labels = vec![("reason", reason)];
-            encoder.encode_family(&labels)?.encode_counter::<(), _, u64>(&count, None)?;
+            encoder.encode_family(&labels)?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         Ok(())
     }

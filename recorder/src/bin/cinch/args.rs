@@ -151,7 +151,7 @@ pub(crate) struct RecordFlags {
     /// Write a profile of this kind
     #[arg(long, value_enum, default_value_t)]
     pub(crate) kind: KindFlag,
-    /// Record by programs in the kernel
+    /// Record by programs in the kernel, or by what the kernel logs of profiles that only complain
     #[arg(long, value_enum, default_value_t)]
     pub(crate) recorder: RecorderFlag,
     /// Write the profile as an object for a cluster, or as the JSON that runtimes read
@@ -231,6 +231,8 @@ pub(crate) enum RecorderFlag {
     /// Programs in the kernel
     #[default]
     Bpf,
+    /// Audit records: what is recorded must run under profiles that log what they do not allow
+    Logs,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

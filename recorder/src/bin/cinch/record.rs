@@ -17,12 +17,14 @@ use crate::{
     signals::Signals,
 };
 use bpf::Bpf;
-use follow::{Followed, Source as _, follow, names};
+use follow::{Followed, Source, follow, names};
+use logs::Logs;
 use target::Target;
 use write::Recorded;
 
 mod bpf;
 mod follow;
+mod logs;
 mod target;
 mod user;
 mod write;
@@ -37,8 +39,9 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
         can_be_written(path)?;
     }
     let signals = Signals::listen().context("cannot listen for signals")?;
-    let mut source = match flags.recorder {
-        RecorderFlag::Bpf => Bpf::start(flags)?,
+    let mut source: Box<dyn Source> = match flags.recorder {
+        RecorderFlag::Bpf => Box::new(Bpf::start(flags)?),
+        RecorderFlag::Logs => Box::new(Logs::start()?),
     };
     let (mut target, name) = match Target::of(flags, signals.before()) {
         Ok(found) => found,
@@ -50,7 +53,7 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
     if !matches!(target, Target::Command(_)) {
         writeln!(io::stderr(), "recording {name}; Ctrl-C ends it").context("cannot print")?;
     }
-    let Followed { ended, left } = follow(&mut source, &mut target, flags.duration, &signals)?;
+    let Followed { ended, left } = follow(&mut *source, &mut target, flags.duration, &signals)?;
     // Whoever does not want to wait until all is written may say so.
     signals.restore().context("cannot listen for signals")?;
     let name = flags.name.clone().unwrap_or_else(|| learned::object_name(&name));

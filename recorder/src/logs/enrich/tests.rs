@@ -5,7 +5,7 @@ use crate::{
     audit::parse,
     logs::{
         names::Name,
-        origin::{Place, Unknown},
+        origin::{Origin, Place, Unknown},
         output::Rotation,
     },
 };
@@ -20,6 +20,7 @@ impl Names for Late {
             *left -= 1;
             return None;
         }
+        drop(left);
         let namespace = if container.id == "abc" { "shop" } else { "bank" };
         Some(Name { namespace: namespace.into(), pod: "cart-0".into(), container: "web".into() })
     }

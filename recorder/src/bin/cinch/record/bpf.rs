@@ -55,33 +55,6 @@ impl Bpf {
         })
     }
 
-    /// The SELinux type that the target ran under when it was looked at last.
-    pub(super) fn selinux_type(&self) -> Option<&str> {
-        self.context.as_deref()?.split(':').nth(2)
-    }
-
-    /// What could not be recorded, in lines for people.
-    pub(super) fn lost(&self) -> Vec<String> {
-        let lost = self.recording.lost();
-        let counts = [
-            (self.overflow.values().sum(), "calls with numbers beyond the table"),
-            (lost.namespaces, "things in namespaces without room"),
-            (lost.accesses, "accesses"),
-            (lost.permissions, "permissions"),
-            (self.seen.beyond(), "things beyond what is kept of one container"),
-        ];
-        let lost: Vec<_> = counts
-            .into_iter()
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, what)| format!("{count} {what}"))
-            .collect();
-        vec![if lost.is_empty() {
-            "nothing lost".to_owned()
-        } else {
-            format!("lost: {}", lost.join(", "))
-        }]
-    }
-
     /// Tells the target's namespaces, and those that were made in them, from all others, of which nothing more is wanted.
     fn sort(&mut self, target: &Target) -> anyhow::Result<()> {
         let mut found: Vec<_> = self.recording.slots().collect::<Result<_, _>>()?;
@@ -176,5 +149,30 @@ impl Source for Bpf {
 
     fn seen(&self) -> &Seen {
         &self.seen
+    }
+
+    fn selinux_type(&self) -> Option<&str> {
+        self.context.as_deref()?.split(':').nth(2)
+    }
+
+    fn lost(&self) -> Vec<String> {
+        let lost = self.recording.lost();
+        let counts = [
+            (self.overflow.values().sum(), "calls with numbers beyond the table"),
+            (lost.namespaces, "things in namespaces without room"),
+            (lost.accesses, "accesses"),
+            (lost.permissions, "permissions"),
+            (self.seen.beyond(), "things beyond what is kept of one container"),
+        ];
+        let lost: Vec<_> = counts
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        vec![if lost.is_empty() {
+            "nothing lost".to_owned()
+        } else {
+            format!("lost: {}", lost.join(", "))
+        }]
     }
 }

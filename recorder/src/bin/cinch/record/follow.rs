@@ -39,6 +39,12 @@ pub(super) trait Source {
 
     /// What was seen until now.
     fn seen(&self) -> &Seen;
+
+    /// The SELinux type that the target ran under when it was looked at last.
+    fn selinux_type(&self) -> Option<&str>;
+
+    /// What could not be recorded, in lines for people.
+    fn lost(&self) -> Vec<String>;
 }
 
 /// How it ended.

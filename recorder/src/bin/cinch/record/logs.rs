@@ -25,13 +25,48 @@ impl Logs {
         Ok(Self { gathering, ours: BTreeSet::new(), seen: Seen::default() })
     }
 
-    /// The SELinux type of which there were records.
-    pub(super) fn selinux_type(&self) -> Option<&str> {
+    fn is_ours(&self, target: &Target, place: &Place) -> bool {
+        place.namespace.is_some_and(|namespace| self.ours.contains(&namespace))
+            || target.is_cgroup(&place.cgroup)
+    }
+}
+
+impl Source for Logs {
+    fn look(&mut self, target: &Target) -> anyhow::Result<()> {
+        // Before what was told: it is about namespaces that are known by now.
+        self.ours.extend(target.namespaces());
+        if self.ours.is_empty() {
+            self.ours.extend(found(target));
+        }
+        for (place, seen) in self.gathering.take() {
+            if self.is_ours(target, &place) {
+                self.ours.extend(place.namespace);
+                self.seen.union(&seen);
+            }
+        }
+        match self.gathering.error() {
+            Some(error) => Err(anyhow::Error::new(error)),
+            None => Ok(()),
+        }
+    }
+
+    fn began(&self) -> bool {
+        !self.ours.is_empty()
+    }
+
+    fn processes(&self) -> Vec<u32> {
+        self.ours.iter().flat_map(|inode| apart::processes(*inode)).collect()
+    }
+
+    fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    fn selinux_type(&self) -> Option<&str> {
         self.seen.permissions().next()?.scontext.split(':').nth(2)
     }
 
-    /// What could not be recorded, in lines for people.
-    pub(super) fn lost(&self) -> Vec<String> {
+    fn lost(&self) -> Vec<String> {
         let counted = self.gathering.counts();
         let unknown = |why| counted.unknown.iter().find(|(of, _)| *of == why).map_or(0, |it| it.1);
         let counts = [
@@ -56,38 +91,20 @@ impl Logs {
         });
         said
     }
-
-    fn is_ours(&self, target: &Target, place: &Place) -> bool {
-        place.namespace.is_some_and(|namespace| self.ours.contains(&namespace))
-            || target.is_cgroup(&place.cgroup)
-    }
 }
 
-impl Source for Logs {
-    fn look(&mut self, target: &Target) -> anyhow::Result<()> {
-        // Before what was told: it is about namespaces that are known by now.
-        self.ours.extend(target.namespaces());
-        for (place, seen) in self.gathering.take() {
-            if self.is_ours(target, &place) {
-                self.ours.extend(place.namespace);
-                self.seen.union(&seen);
-            }
-        }
-        match self.gathering.error() {
-            Some(error) => Err(anyhow::Error::new(error)),
-            None => Ok(()),
-        }
+/// The mount namespaces of processes in the target's cgroup.
+fn found(target: &Target) -> BTreeSet<u64> {
+    if !matches!(target, Target::Container(_)) {
+        return BTreeSet::new();
     }
-
-    fn began(&self) -> bool {
-        !self.ours.is_empty()
-    }
-
-    fn processes(&self) -> Vec<u32> {
-        self.ours.iter().flat_map(|inode| apart::processes(*inode)).collect()
-    }
-
-    fn seen(&self) -> &Seen {
-        &self.seen
-    }
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let is_in = |process: &u32| {
+        let text = std::fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+        text.lines()
+            .filter_map(|line| line.splitn(3, ':').nth(2))
+            .any(|path| target.is_cgroup(path))
+    };
+    processes.filter(is_in).filter_map(|process| apart::namespace(process).ok()).collect()
 }
