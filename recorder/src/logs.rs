@@ -16,7 +16,7 @@ pub use counts::{Counted, Counts};
 pub use file::From;
 pub use gather::{GatherError, Gathering};
 pub use loss::Loss;
-pub use origin::{Origin, Place, Unknown};
+pub use origin::{Origin, Place, Unknown, Witness};
 pub use source::{Choice, Source, SourceError};
 
 use crate::audit::Record;
@@ -104,6 +104,16 @@ impl Follower {
     /// Whether all there is is told, as long as no loss is.
     pub fn is_complete(&self) -> bool {
         self.source.is_complete()
+    }
+
+    /// Looks at processes that are new: of those that live long enough for it, no record is nobody's later.
+    pub fn sweep(&mut self) {
+        self.origins.sweep(Instant::now());
+    }
+
+    /// Who looks at processes from another thread, as soon as they are started.
+    pub fn witness(&self) -> Witness {
+        self.origins.witness()
     }
 
     /// What was told so far; what is given is the same counts, also later.

@@ -9,18 +9,21 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
     Event, Follower, Options, SourceError,
     counts::{Counted, Counts},
-    origin::{Origin, Place},
+    origin::{Origin, Place, Witness},
 };
 use crate::{audit::Record, seen::Seen};
 
 /// How long the thread waits before it asks whether to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
+
+/// How often is looked which processes are new.
+const SWEEP: Duration = Duration::from_millis(200);
 
 /// The most places of which something is kept that nobody has taken.
 const MOST: usize = 4096;
@@ -41,6 +44,7 @@ pub struct Gathering {
     counts: Counts,
     source: String,
     complete: bool,
+    witness: Witness,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -66,12 +70,18 @@ impl Gathering {
         mut also: impl FnMut(&Event<'_>) + Send + 'static,
     ) -> Result<Self, GatherError> {
         let mut follower = Follower::open(options)?;
+        let witness = follower.witness();
         let shared = Arc::new(Shared::default());
         let (counts, source) = (follower.counts(), follower.describe());
         let complete = follower.is_complete();
         let inner = Arc::clone(&shared);
         let run = move || {
+            let mut swept: Option<Instant> = None;
             while !inner.stop.load(Relaxed) {
+                if swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+                    follower.sweep();
+                    swept = Some(Instant::now());
+                }
                 let read = follower.read(PATIENCE, &mut |event| {
                     also(&event);
                     inner.take_in(&event);
@@ -86,7 +96,12 @@ impl Gathering {
         };
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(run);
         let thread = thread.map_err(GatherError::Thread)?;
-        Ok(Self { shared, counts, source, complete, thread: Some(thread) })
+        Ok(Self { shared, counts, source, complete, witness, thread: Some(thread) })
+    }
+
+    /// Looks at a process as soon as it is started: it may have ended before its first record comes.
+    pub fn look(&self, process: u32) {
+        self.witness.look(process);
     }
 
     /// What was seen since this was called last, by whose it is: of containers, and of what is in a mount namespace of its

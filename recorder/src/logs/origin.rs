@@ -8,7 +8,7 @@
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,9 @@ const MOST: usize = 16 * 1024;
 /// runtime's on its way into one.
 const FRESH: Duration = Duration::from_secs(1);
 const FRESH_ON_HOST: Duration = Duration::from_millis(50);
+
+/// A process of the host that is older than this many milliseconds is no runtime's on its way into a container.
+const YOUNG: u64 = 10_000;
 
 /// How often is counted how many processes the kernel has started.
 const COUNT: Duration = Duration::from_millis(100);
@@ -101,6 +104,26 @@ pub struct Origins {
     numbers: Numbers,
     /// The host's mount namespace, where that may be looked at.
     host: Option<u64>,
+    told: Witness,
+}
+
+/// Looks at processes in the place of [`Origins`], from another thread: as soon as one is started, say.
+#[derive(Clone, Debug)]
+pub struct Witness {
+    proc: PathBuf,
+    found: Arc<Mutex<Vec<(u32, process::Found)>>>,
+}
+
+impl Witness {
+    /// Looks at a process, which is known from then on.
+    pub fn look(&self, process: u32) {
+        if let Ok(Some(found)) = process::look(&self.proc, process) {
+            let mut all = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            if all.len() < MOST {
+                all.push((process, found));
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -133,7 +156,32 @@ impl Origins {
             // Half: some numbers are in use and left out, and what fails to start takes one as well.
             numbers: Numbers { turn: most / 2, started: 0, counted: None },
             // A thread of the kernel has it, and may be looked at also where the first process may not.
+            told: Witness { proc: proc.to_owned(), found: Arc::default() },
             host: process::look(proc, 2).ok().flatten().and_then(|found| found.namespace),
+        }
+    }
+
+    /// Who looks at processes in the place of this one.
+    pub fn witness(&self) -> Witness {
+        self.told.clone()
+    }
+
+    /// Looks at all processes that are not known yet: of those that live long enough for it, nothing is missed later.
+    pub fn sweep(&mut self, now: Instant) {
+        self.count(now);
+        let entries = std::fs::read_dir(&self.proc).into_iter().flatten().flatten();
+        for entry in entries {
+            let name = entry.file_name();
+            let Some(process) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+            let known = self.known.get(&process).filter(|known| self.numbers.hold(known));
+            // One that has been on the host for a while stays there.
+            let stays = known.is_some_and(|known| {
+                known.place.is_settled(self.host)
+                    || known.start.saturating_add(YOUNG) < process::now()
+            });
+            if !stays && let Ok(Some(found)) = process::look(&self.proc, process) {
+                self.keep_found(process, found, now);
+            }
         }
     }
 
@@ -176,27 +224,41 @@ impl Origins {
         }
         match process::look(&self.proc, process) {
             Ok(Some(found)) => {
-                let place = Place {
-                    container: found.container,
-                    namespace: found.namespace,
-                    cgroup: found.cgroup,
-                };
-                let place = self.keep(process, found.start, place, now);
-                if began_before(found.start) {
+                let start = found.start;
+                let place = self.keep_found(process, found, now);
+                if began_before(start) {
                     Origin::Known(place)
                 } else {
                     Origin::Unknown(Unknown::Reused)
                 }
             }
-            // What was found while it was there. Of the host's, it may have gone into a container since.
-            Ok(None) => match known {
-                Some(known) if began_before(known.start) && is_settled(known) => {
-                    Origin::Known(Arc::clone(&known.place))
+            Ok(None) => {
+                self.hear(now);
+                // What was found while it was there. Of the host's, it may have gone into a container since.
+                let known = self.known.get(&process).filter(|known| self.numbers.hold(known));
+                match known.filter(|known| known.place.is_settled(self.host)) {
+                    Some(known) if began_before(known.start) => {
+                        Origin::Known(Arc::clone(&known.place))
+                    }
+                    _ => Origin::Unknown(Unknown::Gone),
                 }
-                _ => Origin::Unknown(Unknown::Gone),
-            },
+            }
             Err(_) => Origin::Unknown(Unknown::Hidden),
         }
+    }
+
+    /// Takes over what others have looked at.
+    fn hear(&mut self, now: Instant) {
+        let told = Arc::clone(&self.told.found);
+        let told = std::mem::take(&mut *told.lock().unwrap_or_else(PoisonError::into_inner));
+        for (process, found) in told {
+            self.keep_found(process, found, now);
+        }
+    }
+
+    fn keep_found(&mut self, process: u32, found: process::Found, now: Instant) -> Arc<Place> {
+        let process::Found { start, container, namespace, cgroup } = found;
+        self.keep(process, start, Place { container, namespace, cgroup }, now)
     }
 
     fn keep(&mut self, process: u32, start: u64, place: Place, now: Instant) -> Arc<Place> {

@@ -9,6 +9,8 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use recorder::base::Base;
 
+use crate::logs::LogsFlags;
+
 const ADMIN_PORT: u16 = 8085;
 const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
@@ -24,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Record what `ProfileRecordings` select
     Run(Box<RunFlags>),
+    /// Write audit records as lines of JSON, with whose they are; needs no cluster
+    Logs(Box<LogsFlags>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

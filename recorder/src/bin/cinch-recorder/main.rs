@@ -11,6 +11,7 @@ mod admin;
 mod args;
 mod disk;
 mod eyes;
+mod logs;
 mod metrics;
 mod profiles;
 mod run;
@@ -19,8 +20,11 @@ mod tracker;
 mod writer;
 
 fn main() -> ExitCode {
-    let Command::Run(flags) = Cli::parse().command;
-    match run(*flags) {
+    let done = match Cli::parse().command {
+        Command::Run(flags) => run(*flags),
+        Command::Logs(flags) => logs::run(*flags),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nobody is left to tell when standard error is closed.

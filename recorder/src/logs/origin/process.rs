@@ -112,12 +112,18 @@ fn inode(link: &CStr) -> Option<u64> {
 
 /// When the machine was started: milliseconds since 1970 by the clock of now.
 pub(super) fn booted() -> u64 {
-    let millis = |clock| {
-        let time = clock_gettime(clock);
-        u64::try_from(time.tv_sec).unwrap_or_default() * 1000
-            + u64::try_from(time.tv_nsec).unwrap_or_default() / 1_000_000
-    };
-    millis(ClockId::Realtime).saturating_sub(millis(ClockId::Boottime))
+    now().saturating_sub(millis(ClockId::Boottime))
+}
+
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    millis(ClockId::Realtime)
+}
+
+fn millis(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    u64::try_from(time.tv_sec).unwrap_or_default() * 1000
+        + u64::try_from(time.tv_nsec).unwrap_or_default() / 1_000_000
 }
 
 #[cfg(test)]

@@ -156,3 +156,21 @@ fn what_is_kept_is_bounded() {
     let newest = 3 * u32::try_from(MOST).unwrap() - 1;
     assert!(origins.known.contains_key(&newest));
 }
+
+#[test]
+fn a_process_that_was_swept_or_witnessed_is_known_when_it_has_ended() {
+    let proc = Proc::new();
+    proc.begins(7, 10, &format!("/{ID}"));
+    let mut origins = proc.origins();
+    let now = Instant::now();
+    origins.sweep(now);
+    proc.begins(8, 10, &format!("/{ID}"));
+    origins.witness().look(8);
+    proc.begins(9, 10, &format!("/{ID}"));
+    for process in 7..10 {
+        proc.ends(process);
+    }
+    let mut of = |process| origins.of_subject(&proc.subject(process, 20), now + FRESH * 2);
+    assert_eq!((id(&of(7)), id(&of(8))), (Some(ID), Some(ID)));
+    assert_eq!(of(9), Origin::Unknown(Unknown::Gone));
+}

@@ -34,6 +34,9 @@ impl Logs {
 impl Source for Logs {
     fn look(&mut self, target: &Target) -> anyhow::Result<()> {
         // Before what was told: it is about namespaces that are known by now.
+        if let Some(process) = target.process().filter(|_| self.ours.is_empty()) {
+            self.gathering.look(process);
+        }
         self.ours.extend(target.namespaces());
         if self.ours.is_empty() {
             self.ours.extend(found(target));

@@ -52,6 +52,23 @@ impl Target {
         }
     }
 
+    /// The inodes of mount namespaces that are known to be its own, as far as processes tell.
+    pub(super) fn namespaces(&self) -> Vec<u64> {
+        match self {
+            Self::Command(child) => apart::namespace(child.id()).into_iter().collect(),
+            Self::Namespace(inode) => vec![*inode],
+            Self::Container(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a cgroup with this path is the container's.
+    pub(super) fn is_cgroup(&self, path: &str) -> bool {
+        let Self::Container(id) = self else { return false };
+        let mut names = path.rsplit('/');
+        let (leaf, parent) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        is_of(id, leaf, parent)
+    }
+
     /// The command's process.
     pub(super) fn process(&self) -> Option<u32> {
         match self {
