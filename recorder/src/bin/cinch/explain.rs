@@ -21,6 +21,9 @@ mod seccomp;
 mod selinux;
 mod text;
 
+/// Behind the name of a call that is allowed with some arguments, and with others not.
+const PARTLY: &str = " (with some arguments)";
+
 /// What a profile lets happen. The names of fields are for scripts: they stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

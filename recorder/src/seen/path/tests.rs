@@ -60,6 +60,11 @@ fn what_is_another_one_each_time_becomes_a_glob() {
         ("/usr/share/readme-english", "/usr/share/readme-english"),
         ("/var/lib/readme-English", "/var/lib/readme-English"),
         ("/var/lib/x-sha256", "/var/lib/x-sha256"),
+        ("/var/lib/x.aB1c", "/var/lib/x.aB1c"),
+        (
+            "/var/lib/x.aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1w",
+            "/var/lib/x.aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uV1w",
+        ),
         ("/var/run/nginx.pid", "/var/run/nginx.pid"),
         ("/var/lib/redis/dump.rdb", "/var/lib/redis/dump.rdb"),
         ("/srv/a[1].txt", "/srv/a\\[1\\].txt"),

@@ -14,7 +14,7 @@ use profile::{
 use recorder::{base::Base, learned};
 
 use super::{
-    Explanation, Group,
+    Explanation, Group, PARTLY,
     group::{self, Group as Sort},
     risk::{CALLS, Level, Risk},
 };
@@ -59,7 +59,7 @@ pub(super) fn explanation(spec: &SeccompProfileSpec) -> Explanation {
     summary.push(architectures(spec));
     let listed = |name: &str, fate: Fate| match (open, fate) {
         (false, Fate::Allowed) | (true, Fate::Refused) => Some(name.to_owned()),
-        (_, Fate::Partly) => Some(format!("{name} (with some arguments)")),
+        (_, Fate::Partly) => Some(format!("{name}{PARTLY}")),
         _ => None,
     };
     let mut groups = Vec::new();
@@ -102,7 +102,7 @@ fn of_runtimes(
         let all = needed.iter().filter(|name| is_native(name)).all(has);
         let more = fates.keys().any(|name| !needed.contains(*name));
         (all && more && !entries.is_empty() && spec.syscalls.len() > 1)
-            .then(|| Group { name: format!("needed by {} itself", base.as_str()), entries })
+            .then(|| Group { name: format!("{} itself needs", base.as_str()), entries })
     })
 }
 
@@ -189,7 +189,7 @@ fn risks(spec: &SeccompProfileSpec, open: bool) -> Vec<Risk> {
                 Fate::Partly if only_without_namespaces(spec, call) || only_reads(spec, call) => {
                     None
                 }
-                Fate::Partly => Some(format!("{call} (with some arguments)")),
+                Fate::Partly => Some(format!("{call}{PARTLY}")),
                 Fate::Refused => None,
             })
             .collect();

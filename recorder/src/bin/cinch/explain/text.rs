@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use super::{Answer, Explanation, Group, risk::Level};
+use super::{Answer, Explanation, Group, PARTLY, risk::Level};
 
 /// Columns of a line.
 const WIDTH: usize = 100;
 
-/// Of longer lists, only so many entries are shown.
+/// Of longer lists of paths, only so many are shown.
 const SHOWN: usize = 60;
 
 pub(super) fn explanation(of: &Explanation) -> String {
@@ -61,6 +61,9 @@ pub(super) fn explanation(of: &Explanation) -> String {
             text += &entries(group, longest);
         }
     }
+    if groups.iter().flat_map(|group| &group.entries).any(|entry| entry.ends_with(PARTLY)) {
+        text += "\nWith which arguments: cinch explain FILE CALL\n";
+    }
     text
 }
 
@@ -69,17 +72,14 @@ fn entries(group: &Group, longest: usize) -> String {
     let paths = entries.iter().any(|entry| entry.contains(['/', ':']));
     let before = format!("  {name:<longest$} {:>4}  ", entries.len());
     let indent = " ".repeat(before.chars().count());
+    if !paths {
+        return wrapped(&before, &indent, &entries.join(", "));
+    }
     let more = entries.len().saturating_sub(SHOWN);
-    let shown = entries.iter().take(SHOWN);
-    let mut text = if paths {
-        let mut text = String::new();
-        for (at, entry) in shown.enumerate() {
-            let _ = writeln!(text, "{}{entry}", if at == 0 { &before } else { &indent });
-        }
-        text
-    } else {
-        wrapped(&before, &indent, &shown.cloned().collect::<Vec<_>>().join(", "))
-    };
+    let mut text = String::new();
+    for (at, entry) in entries.iter().take(SHOWN).enumerate() {
+        let _ = writeln!(text, "{}{entry}", if at == 0 { &before } else { &indent });
+    }
     if more > 0 {
         let _ = writeln!(text, "{indent}and {more} more: --output json has all");
     }
