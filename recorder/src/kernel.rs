@@ -32,7 +32,7 @@ mod slots;
 pub const SLOTS: u32 = 16_384;
 
 /// `LAYOUT` of `bpf/slots.h`.
-const LAYOUT: u64 = 2;
+const LAYOUT: u64 = 3;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
