@@ -126,6 +126,18 @@ pub struct Selinux<'a> {
     pub by_program: bool,
 }
 
+impl Record<'_> {
+    /// The process that it is about, as the host counts.
+    pub fn process(&self) -> Option<u32> {
+        match self {
+            Self::Seccomp(record) => record.subject.pid,
+            Self::AppArmor(record) => record.subject.pid,
+            Self::Selinux(record) => record.subject.pid.filter(|_| !record.by_program),
+            Self::Lost(_) | Self::LostInAll(_) => None,
+        }
+    }
+}
+
 impl<'a> Selinux<'a> {
     /// The type of who asked.
     pub fn stype(&self) -> &'a str {

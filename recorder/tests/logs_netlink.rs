@@ -191,6 +191,13 @@ fn record_writes_a_profile() -> Result<(), Failed> {
         ensure(line.trim_end() == right, &line)
     };
     hear("ready")?;
+    // Until it waits for the command's end, and so has looked at it.
+    let waits = format!("/proc/{}/wchan", recorder.id());
+    let deadline = Instant::now() + PATIENCE;
+    while !std::fs::read_to_string(&waits)?.contains("poll") {
+        ensure(Instant::now() < deadline, "it never waits")?;
+        std::thread::yield_now();
+    }
     input.write_all(b"go\n")?;
     hear("done")?;
     drop(input);

@@ -6,7 +6,7 @@ use std::{
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -55,6 +55,9 @@ struct Shared {
     beyond: AtomicU64,
     stop: AtomicBool,
     error: Mutex<Option<Arc<SourceError>>>,
+    /// A process, and where its records are from.
+    looked: AtomicU32,
+    found: Mutex<Option<Arc<Place>>>,
 }
 
 impl Gathering {
@@ -101,7 +104,13 @@ impl Gathering {
 
     /// Looks at a process as soon as it is started: it may have ended before its first record comes.
     pub fn look(&self, process: u32) {
+        self.shared.looked.store(process, Relaxed);
         self.witness.look(process);
+    }
+
+    /// Where the first record of the process came from that was looked at last.
+    pub fn looked(&self) -> Option<Arc<Place>> {
+        lock(&self.shared.found).clone()
     }
 
     /// What was seen since this was called last, by whose it is: of containers, and of what is in a mount namespace of its
@@ -151,6 +160,9 @@ impl Shared {
         let Event::Record(record, Origin::Known(place), apart) = event else { return };
         if !*apart {
             return;
+        }
+        if record.process().is_some_and(|process| process == self.looked.load(Relaxed)) {
+            lock(&self.found).get_or_insert_with(|| Arc::clone(place));
         }
         let mut new = lock(&self.new);
         if new.len() >= MOST && !new.contains_key(place) {

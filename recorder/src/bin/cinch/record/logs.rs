@@ -1,6 +1,9 @@
 //! Takes what is recorded from audit records, as the kernel sends them or a log has them.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use recorder::{
     apart,
@@ -16,13 +19,37 @@ pub(super) struct Logs {
     /// The inodes of the target's mount namespaces.
     ours: BTreeSet<u64>,
     seen: Seen,
+    /// It has been started by this program, and so was there.
+    started: bool,
 }
+
+/// When no record has come for so long after the end, none will; and for how long that is waited for.
+const QUIET: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Logs {
     pub(super) fn start() -> anyhow::Result<Self> {
         let options = Options { source: Choice::Best, ..Options::default() };
         let gathering = Gathering::start(&options)?;
-        Ok(Self { gathering, ours: BTreeSet::new(), seen: Seen::default() })
+        Ok(Self { gathering, ours: BTreeSet::new(), seen: Seen::default(), started: false })
+    }
+
+    /// Waits for records that are still on their way.
+    fn settle(&self) {
+        let (begun, mut newest) = (Instant::now(), Instant::now());
+        let mut records = self.gathering.counts().records();
+        while newest.elapsed() < QUIET && begun.elapsed() < PATIENCE {
+            std::thread::park_timeout(QUIET / 10);
+            let now = self.gathering.counts().records();
+            if now != std::mem::replace(&mut records, now) {
+                newest = Instant::now();
+            }
+        }
+    }
+
+    /// Whether a command that was started is still there, though nothing is known of where.
+    fn is_there(target: &Target) -> bool {
+        target.process().is_some_and(|process| apart::namespace(process).is_ok())
     }
 
     fn is_ours(&self, target: &Target, place: &Place) -> bool {
@@ -37,7 +64,12 @@ impl Source for Logs {
         if let Some(process) = target.process().filter(|_| self.ours.is_empty()) {
             self.gathering.look(process);
         }
+        self.started |= target.process().is_some();
         self.ours.extend(target.namespaces());
+        if self.began() && self.processes().is_empty() && !Self::is_there(target) {
+            self.settle();
+        }
+        self.ours.extend(self.gathering.looked().and_then(|place| place.namespace));
         if self.ours.is_empty() {
             self.ours.extend(found(target));
         }
@@ -54,7 +86,7 @@ impl Source for Logs {
     }
 
     fn began(&self) -> bool {
-        !self.ours.is_empty()
+        self.started || !self.ours.is_empty()
     }
 
     fn processes(&self) -> Vec<u32> {
