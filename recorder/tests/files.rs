@@ -96,15 +96,6 @@ fn a_profile_is_the_same_after_it_was_converted_there_and_back() {
 }
 
 #[test]
-fn a_shell_and_a_reader_get_what_they_need() {
-    let files = Files::new(&[]);
-    let (code, bash, _) = files.cinch(&["completions", "bash"]);
-    assert!(code == 0 && bash.contains("record") && bash.contains("complete "));
-    let (code, man, _) = files.cinch(&["man"]);
-    assert!(code == 0 && man.starts_with(".ie") && man.contains("cinch"), "{man}");
-}
-
-#[test]
 fn other_kinds_are_compared_too_but_not_with_one_another() {
     let files = Files::new(&[
         ("a", selinux("read")),

@@ -40,8 +40,18 @@ pub(crate) enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page of a command, or write those of all
+    Man(ManFlags),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ManFlags {
+    /// Write the pages of all commands into this folder: cinch.1, cinch-record.1 and so on
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) dir: Option<PathBuf>,
+    /// The command, such as record; without it, the page of all
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod document;
 mod executable;
 mod explain;
 mod files;
+mod man;
 mod record;
 mod run;
 mod scan;
@@ -32,10 +33,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "cinch", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)
         }
-        Command::Man => clap_mangen::Man::new(Cli::command())
-            .render(&mut std::io::stdout())
-            .map(|()| ExitCode::SUCCESS)
-            .map_err(Into::into),
+        Command::Man(flags) => man::man(&flags),
     };
     match done {
         Ok(code) => code,

@@ -65,6 +65,7 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
         None => io::stdout().write_all(text.as_bytes()).context("cannot print")?,
     }
     let mut said = recorded.summary(source.seen());
+    said.extend(source.how());
     said.extend(source.lost());
     if !left.is_empty() && matches!(target, Target::Command(_)) {
         said.push(format!("not recorded any more, and still running: {}", names(&left)));

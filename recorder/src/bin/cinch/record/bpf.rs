@@ -155,6 +155,11 @@ impl Source for Bpf {
         self.context.as_deref()?.split(':').nth(2)
     }
 
+    fn how(&self) -> Vec<String> {
+        let tiers = self.recording.tier();
+        tiers.map(|tiers| format!("accesses are told {tiers}")).into_iter().collect()
+    }
+
     fn lost(&self) -> Vec<String> {
         let lost = self.recording.lost();
         let counts = [

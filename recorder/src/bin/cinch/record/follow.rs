@@ -43,6 +43,11 @@ pub(super) trait Source {
     /// The SELinux type that the target ran under when it was looked at last.
     fn selinux_type(&self) -> Option<&str>;
 
+    /// What has told of it, in lines for people.
+    fn how(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What could not be recorded, in lines for people.
     fn lost(&self) -> Vec<String>;
 }
