@@ -1,4 +1,5 @@
-//! What recording adds to a system call, beside a program that does nothing and beside nothing at all, in the same run.
+//! What recording adds to what programs do, beside nothing, a program that does nothing, and one that sends an event for
+//! each system call, in the same run: for a process that is recorded, for one of the host, and while nothing is selected.
 //!
 //! Needs `CAP_BPF` and `CAP_PERFMON`. `BENCH=short` makes it quick and rough.
 
@@ -8,92 +9,146 @@ use std::{
     env,
     error::Error,
     process::{Command, Stdio},
-    time::Instant,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
 };
 
 use recorder::{
     apart,
-    compared::Empty,
+    compared::{Empty, Ring},
     kernel::{Recording, Watch},
 };
 
-/// Says to this program that it is the one that is measured.
-const MEASURED: &str = "--measured";
+#[path = "cost/work.rs"]
+mod work;
 
-/// Calls between two looks at the clock.
-const CALLS: u32 = 100_000;
+use work::{Role, Work};
+
+const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
+const DENIALS: Watch = Watch { denials: true, ..CALLS };
+
+/// How often a ring is read, as its readers do.
+const LOOK: Duration = Duration::from_millis(10);
+
+type Failed = Box<dyn Error>;
 
 /// What is attached to the kernel while it is measured; it goes when this is dropped.
+#[expect(dead_code, reason = "they are held, and looked at by nobody")]
 enum Attached {
     Nothing,
-    Empty(#[expect(dead_code, reason = "held")] Empty),
-    Ours(#[expect(dead_code, reason = "held")] Recording),
+    Empty(Empty),
+    Ours(Recording),
+    Ring(Reader),
 }
 
-type Attach = fn() -> Result<Attached, Box<dyn Error>>;
+/// Attaches something.
+type Attach = fn() -> Result<Attached, Failed>;
 
-fn main() -> Result<(), Box<dyn Error>> {
+/// Ways to record, by name. While nothing is selected nothing is attached: the first.
+const WAYS: [(&str, Attach); 6] = [
+    ("nothing attached", || Ok(Attached::Nothing)),
+    ("an empty program", || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
+    ("recording", || Ok(Attached::Ours(Recording::start(CALLS)?))),
+    ("two empty programs", || Ok(Attached::Empty(Empty::start(&["sys_enter", "sys_exit"])?))),
+    ("recording, and denials", || Ok(Attached::Ours(Recording::start(DENIALS)?))),
+    ("an event for each call", || Ok(Attached::Ring(Reader::start()?))),
+];
+
+/// What each is compared with: the empty program at as many tracepoints.
+const FLOORS: [usize; WAYS.len()] = [0, 1, 1, 3, 3, 1];
+
+/// Reads a ring as fast as it may until it is dropped.
+struct Reader {
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reader {
+    fn start() -> Result<Self, Failed> {
+        let mut ring = Ring::start(apart::namespace(std::process::id())?)?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let thread = std::thread::spawn(move || {
+            while !until.load(Ordering::Relaxed) {
+                if ring.read().is_err() {
+                    return;
+                }
+                std::thread::park_timeout(LOOK);
+            }
+        });
+        Ok(Self { ended, thread: Some(thread) })
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        let _nobody_to_tell = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+fn main() -> Result<(), Failed> {
     let short = env::var_os("BENCH").is_some_and(|how| how == "short");
-    let rounds = if short { 3 } else { 15 };
-    if env::args().any(|argument| argument == MEASURED) {
-        println!("{}", measured(rounds));
+    match work::role()? {
+        Role::Measure => {}
+        Role::Work(work) => {
+            println!("{}", work.measured(short)?);
+            return Ok(());
+        }
+        Role::Answer => return work::answer(),
+    }
+    if let Err(refused) = Recording::start(CALLS) {
+        println!("the cost of recording is not measured: {refused}");
         return Ok(());
     }
-    let ways: [(&str, Attach); 4] = [
-        ("nothing attached", || Ok(Attached::Nothing)),
-        ("an empty program", || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
-        ("recording", || {
-            Ok(Attached::Ours(Recording::start(Watch { calls: true, ..Watch::default() })?))
-        }),
-        ("recording, and denials", || {
-            Ok(Attached::Ours(Recording::start(Watch {
-                calls: true,
-                denials: true,
-                ..Watch::default()
-            })?))
-        }),
-    ];
-    // The best of several, each way in each round: what else the machine does comes and goes.
-    let mut best = [[f64::MAX; 2]; 4];
-    for _ in 0..rounds {
-        for ((_, attach), best) in ways.iter().zip(&mut best) {
-            let _attached = attach()?;
-            for (apart, best) in [true, false].into_iter().zip(best) {
-                *best = best.min(run(apart)?);
-            }
-        }
-    }
-    println!("getppid, ns a call: in a namespace that is recorded, and on the host");
-    let floor = [best[1][0] - best[0][0], best[1][1] - best[0][1]];
-    for ((name, _), [recorded, host]) in ways.iter().zip(best) {
-        let added = [recorded - best[0][0], host - best[0][1]];
-        println!(
-            "{name:24} {recorded:7.1} {host:7.1}   added {:6.1} {:6.1}   of the empty one's {:5.2} {:5.2}",
-            added[0],
-            added[1],
-            added[0] / floor[0],
-            added[1] / floor[1],
-        );
+    for work in Work::ALL {
+        measure(work, work.rounds(short))?;
     }
     Ok(())
 }
 
-/// Nanoseconds of a call in a process of its own.
-fn run(recorded: bool) -> Result<f64, Box<dyn Error>> {
+/// Best of several rounds, each way in each round: what else the machine does comes and goes.
+fn measure(work: Work, rounds: u32) -> Result<(), Failed> {
+    let mut best = [[f64::MAX; 2]; WAYS.len()];
+    for _ in 0..rounds {
+        for ((_, attach), best) in WAYS.iter().zip(&mut best) {
+            let attached = attach()?;
+            for (apart, best) in [true, false].into_iter().zip(best) {
+                *best = best.min(run(work, apart)?);
+            }
+            drop(attached);
+        }
+    }
+    println!("{}: {}, and what is added, and that beside the floor", work.name(), work.unit());
+    println!("{:26}{:>30}{:>34}", "", "recorded", "on the host, not recorded");
+    for (((name, _), of), floor) in WAYS.iter().zip(best).zip(FLOORS) {
+        print!("{name:26}");
+        for side in 0..2 {
+            let added = of[side] - best[0][side];
+            let floor = best[floor][side] - best[0][side];
+            // Where the floor is not above nothing, all of it is noise.
+            let beside = if floor > 0.0 && added > 0.0 {
+                format!("{:.2}", added / floor)
+            } else {
+                "-".to_owned()
+            };
+            print!("{:14.1} {added:9.1} {beside:>8}", of[side]);
+        }
+        println!();
+    }
+    println!();
+    Ok(())
+}
+
+/// The work in a process of its own.
+fn run(work: Work, recorded: bool) -> Result<f64, Failed> {
     let mut command = Command::new(env::current_exe()?);
-    command.arg(MEASURED).stdout(Stdio::piped());
+    command.env(work::WORK, work.name()).stdout(Stdio::piped());
     let child = if recorded { apart::start(&mut command)? } else { command.spawn()? };
     let output = child.wait_with_output()?;
     Ok(String::from_utf8(output.stdout)?.trim().parse()?)
-}
-
-fn measured(rounds: u32) -> f64 {
-    let round = |_| {
-        let start = Instant::now();
-        for _ in 0..CALLS {
-            std::hint::black_box(rustix::process::getppid());
-        }
-        start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
-    };
-    (0..rounds).map(round).fold(f64::MAX, f64::min)
 }
