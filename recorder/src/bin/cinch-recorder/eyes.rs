@@ -148,7 +148,6 @@ impl Eyes {
             namespaces: lost.namespaces,
             accesses: lost.accesses,
             permissions: lost.permissions,
-            records: 0,
         };
         tracker.look(slots, losses, &cgroup_of, now);
         recording.accesses(&mut |namespace, access| tracker.access(namespace, &access, now));

@@ -10,6 +10,7 @@ use crate::args::{Cli, Command};
 mod admin;
 mod args;
 mod disk;
+mod ears;
 mod eyes;
 mod logs;
 mod metrics;

@@ -23,6 +23,7 @@ use crate::{
     admin::{self, Admin, Board},
     args::Run,
     disk::Disk,
+    ears::Ears,
     eyes::Eyes,
     metrics::Metrics,
     profiles::Making,
@@ -52,6 +53,7 @@ struct Written {
 struct Parts {
     tracker: Tracker,
     eyes: Eyes,
+    ears: Ears,
     disk: Disk,
     writer: Writer,
     contact: Arc<Contact>,
@@ -77,6 +79,7 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
     let parts = Parts {
         tracker,
         eyes: Eyes::new(bpf),
+        ears: Ears::default(),
         disk,
         writer: Writer::new(client.clone(), &node, making),
         contact: Arc::clone(&contact),
@@ -149,11 +152,15 @@ impl Parts {
         let fresh = self.contact.ages().iter().all(|(kind, age)| *kind != "Pod" || *age == 0);
         self.tracker.pods_fresh(fresh);
         self.tracker.step(now);
-        self.eyes.open(self.tracker.needs(), &mut self.tracker, now);
+        let needs = self.tracker.needs();
+        self.ears.open(needs, now);
+        self.ears.listen(&mut self.tracker, now);
+        self.eyes.open(needs, &mut self.tracker, now);
         if let Err(error) = self.eyes.look(&mut self.tracker, now) {
             tracing::error!(error = chain(&error), "cannot look at what was recorded");
         }
-        self.board.say(self.tracker.is_complete(), self.eyes.refused());
+        let refused = self.eyes.refused().or_else(|| self.ears.refused());
+        self.board.say(self.tracker.is_complete(), refused);
         self.metrics.recorded.set(self.tracker.active().try_into().unwrap_or(i64::MAX));
         self.metrics.seen(self.eyes.watch(), self.eyes.lost());
         // First of all what would be lost with the process.

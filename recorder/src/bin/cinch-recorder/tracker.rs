@@ -59,6 +59,8 @@ pub(crate) struct Tracker {
     reports: BTreeMap<Key, due::Told>,
     looked: Option<Duration>,
     losses: Losses,
+    /// Records of logs that were missed.
+    missed: u64,
     /// Subjects that are not on the disk as they are here, and those that have to go from there.
     changed: BTreeSet<SubjectKey>,
     removed: BTreeSet<SubjectKey>,
@@ -131,6 +133,7 @@ impl Tracker {
             reports: BTreeMap::new(),
             looked: None,
             losses: Losses::default(),
+            missed: 0,
             changed: BTreeSet::new(),
             removed: BTreeSet::new(),
             notes: Vec::new(),

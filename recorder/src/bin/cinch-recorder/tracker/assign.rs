@@ -176,7 +176,10 @@ impl Tracker {
             newest: now.uptime,
             newest_at: None,
             lost: 0,
-            lost_before: self.losses.of(recording.kind()),
+            lost_before: match recording.recorder() {
+                Recorder::Bpf => self.losses.of(recording.kind()),
+                Recorder::Logs => self.missed,
+            },
             overflow: 0,
             ended: false,
         }

@@ -20,6 +20,9 @@ const SETTLING: Duration = Duration::from_secs(3);
 /// For how long a container may wait for its pod to become known.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Instead of when its first namespace was seen: by no slot is it known.
+const UNCOUNTED: u64 = u64::MAX;
+
 /// After this somebody else is asked for its name.
 const ASK: Duration = Duration::from_secs(1);
 
@@ -75,7 +78,6 @@ pub(crate) struct Losses {
     pub(crate) namespaces: u64,
     pub(crate) accesses: u64,
     pub(crate) permissions: u64,
-    pub(crate) records: u64,
 }
 
 impl Losses {
@@ -86,7 +88,7 @@ impl Losses {
             RecordingKind::AppArmorProfile => self.accesses,
             RecordingKind::SelinuxProfile => self.permissions,
         };
-        own.saturating_add(self.namespaces).saturating_add(self.records)
+        own.saturating_add(self.namespaces)
     }
 }
 
@@ -148,7 +150,11 @@ impl Tracker {
         self.losses = losses;
         for (key, tracked) in &mut self.subjects {
             let subject = &mut tracked.subject;
-            let lost = losses.of(subject.kind).saturating_sub(subject.lost_before);
+            let total = match subject.recorder {
+                Recorder::Bpf => losses.of(subject.kind),
+                Recorder::Logs => self.missed,
+            };
+            let lost = total.saturating_sub(subject.lost_before);
             if !tracked.settled && lost > subject.lost {
                 subject.lost = lost;
                 self.changed.insert(key.clone());
@@ -278,14 +284,40 @@ impl Tracker {
         }
     }
 
-    /// A container of which a log has told. Its pod is known where its cgroup's name has it.
-    #[expect(dead_code, reason = "nobody tells of it yet")]
-    pub(crate) fn container(&mut self, container: &cgroup::Container, now: Moment) {
-        if !self.containers.contains_key(&container.id) {
-            // What a log tells of has no place among what the kernel counts.
-            let new = Container::new(container.pod.clone(), now, u64::MAX);
-            self.containers.insert(container.id.clone(), new);
+    /// Records have told of a container.
+    pub(crate) fn heard(&mut self, container: &cgroup::Container, heard: &Seen, now: Moment) {
+        let id = &container.id;
+        // What a log tells of has no place among what the kernel counts.
+        let new = || Container::new(container.pod.clone(), now, UNCOUNTED);
+        self.containers.entry(id.clone()).or_insert_with(new);
+        let (mut calls, mut permissions) = (Seen::default(), Seen::default());
+        for (arch, number) in heard.called() {
+            calls.call(arch, number);
         }
+        for permission in heard.permissions() {
+            permissions.permission(permission.clone());
+        }
+        let mut others = heard.since(&calls);
+        others = others.since(&permissions);
+        for (kind, part) in [
+            (RecordingKind::SeccompProfile, calls),
+            (RecordingKind::AppArmorProfile, others),
+            (RecordingKind::SelinuxProfile, permissions),
+        ] {
+            let what = |seen: &mut Seen| {
+                let before = seen.clone();
+                seen.union(&part);
+                *seen != before
+            };
+            if !part.is_empty() {
+                self.route(id, Recorder::Logs, kind, &what, now);
+            }
+        }
+    }
+
+    /// So many records were missed since somebody listens.
+    pub(crate) fn missed(&mut self, records: u64) {
+        self.missed = records;
     }
 
     /// A runtime has told of a container.
@@ -350,7 +382,8 @@ impl Tracker {
         let others = others.filter(|(_, other)| other.pod().is_some_and(|uid| uids.contains(uid)));
         let mut others: Vec<_> = others.map(|(id, other)| (other.since, id)).collect();
         others.sort_unstable();
-        let first = others.first().is_some_and(|(_, first)| *first == id);
+        let counted = container.since != UNCOUNTED;
+        let first = counted && others.first().is_some_and(|(_, first)| *first == id);
         let told = |name: &String| pod.ids.values().any(|of| of == name);
         let gone = self.gone.get(&pod.uid).map(|(_, at)| now.since(*at));
         let over = gone.or_else(|| pod.done.then_some(waited));
@@ -486,7 +519,7 @@ impl Tracker {
         for (place, namespace) in &looked.release {
             self.spaces.remove(&(*namespace, *place));
         }
-        if alive.is_some() {
+        if alive.is_some() || self.spaces.is_empty() {
             let used: BTreeSet<_> =
                 self.spaces.values().filter_map(|space| space.container.clone()).collect();
             self.containers.retain(|id, container| {

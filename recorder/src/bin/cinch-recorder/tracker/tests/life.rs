@@ -111,6 +111,43 @@ fn what_needs_a_profile_to_run_under_records_only_what_was_prepared_for_it() {
 }
 
 #[test]
+fn what_logs_tell_goes_to_recordings_from_logs() {
+    let mut world = World::new();
+    let key = world.record("r", SECCOMP, &json!({ "recorder": "Logs" }));
+    world.record("s", SELINUX, &json!({ "recorder": "Logs" }));
+    world.record("b", SECCOMP, &json!({}));
+    let mut pod = told(&pod(1, &["main"]), "main", 7);
+    for (prefix, value) in [("logs", "r_main_n_1"), ("avcs", "s_main_n_1")] {
+        pod.marks.insert(format!("io.containers.trace-{prefix}/main"), value.to_owned());
+    }
+    let container = recorder::cgroup::Container { pod: Some(pod.uid.clone()), id: id(7) };
+    let mut heard = Seen::default();
+    heard.call(Arch::X86_64, 83);
+    let permission = |name: &str| Permission {
+        scontext: "u:r:selinuxrecording.process:s0".into(),
+        tcontext: "u:r:etc_t:s0".into(),
+        tclass: "file".into(),
+        permission: name.into(),
+    };
+    heard.permission(permission("read"));
+    // Before anybody knows the pod.
+    let now = world.now();
+    world.tracker.missed(5);
+    world.tracker.heard(&container, &heard, now);
+    world.pass();
+    world.pod(&pod);
+    world.passes(2);
+    assert!(world.tracker.needs().logs);
+    assert_eq!(world.seen("r-main-1"), ["mkdir"]);
+    assert_eq!(world.profiles["s-main-1"].seen.permissions().count(), 1);
+    assert_eq!(world.profiles["r-main-1"].seen.len(), 1, "each has its own part");
+    assert!(!world.profiles.contains_key("b-main-1"), "programs in the kernel have told nothing");
+    world.tracker.missed(7);
+    world.passes(20);
+    assert_eq!(world.status(&key).containers[0].lost, 2);
+}
+
+#[test]
 fn a_paused_recording_goes_on_with_what_it_has() {
     let mut world = World::new();
     world.record("r", SECCOMP, &json!({}));

@@ -1,0 +1,61 @@
+//! What listens to audit records while a recording learns from logs.
+
+use std::time::Duration;
+
+use daemon::error::chain;
+use recorder::logs::{Gathering, Options};
+
+use crate::tracker::{Moment, Needs, Tracker};
+
+/// After this is tried again what was refused.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// A thread that reads records, while somebody needs them.
+#[derive(Debug, Default)]
+pub(crate) struct Ears {
+    gathering: Option<Gathering>,
+    refused: Option<(Duration, String)>,
+}
+
+impl Ears {
+    /// Why nothing is heard, where that is so.
+    pub(crate) fn refused(&self) -> Option<&str> {
+        self.refused.as_ref().map(|(_, why)| &**why)
+    }
+
+    /// Begins to listen, or ends it.
+    pub(crate) fn open(&mut self, needs: Needs, now: Moment) {
+        if !needs.logs {
+            (self.gathering, self.refused) = (None, None);
+            return;
+        }
+        if let Some(error) = self.gathering.as_ref().and_then(Gathering::error) {
+            self.refused = Some((now.uptime, chain(&*error)));
+            self.gathering = None;
+        }
+        let waiting = |(since, _): &(Duration, String)| now.since(*since) < AGAIN;
+        if self.gathering.is_some() || self.refused.as_ref().is_some_and(waiting) {
+            return;
+        }
+        match Gathering::start(&Options::default()) {
+            Ok(gathering) => (self.gathering, self.refused) = (Some(gathering), None),
+            Err(error) => {
+                let error = chain(&error);
+                tracing::error!(error, "cannot listen to audit records");
+                self.refused = Some((now.uptime, error));
+            }
+        }
+    }
+
+    /// Tells the tracker what was heard.
+    pub(crate) fn listen(&self, tracker: &mut Tracker, now: Moment) {
+        let Some(gathering) = &self.gathering else { return };
+        for (place, seen) in gathering.take() {
+            if let Some(container) = &place.container {
+                tracker.heard(container, &seen, now);
+            }
+        }
+        let lost = gathering.counts().lost_in_all();
+        tracker.missed(lost.saturating_add(gathering.beyond()));
+    }
+}
