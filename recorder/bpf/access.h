@@ -2,3 +2,4 @@
 /* Records what AppArmor has rules for. */
 #pragma once
 #include "access_exec.h"
+#include "access_hooks.h"

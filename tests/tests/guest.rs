@@ -8,6 +8,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use tests::guest::images::Images;
 use tokio::runtime::{Handle, Runtime};
 
+#[path = "guest/access.rs"]
+mod access;
 #[path = "guest/agent.rs"]
 mod agent;
 #[path = "guest/apparmor.rs"]
@@ -57,6 +59,7 @@ const ALL: &[&[Question]] = &[
     drift::QUESTIONS,
     instructions::QUESTIONS,
     recorder::QUESTIONS,
+    access::QUESTIONS,
     recorder_selinux::QUESTIONS,
     recording::QUESTIONS,
     cells::QUESTIONS,

@@ -97,10 +97,8 @@ impl Accesses {
 
 /// What an event tells.
 fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
-    let mut named = |name: &Name<'_>| {
-        let process = inside(event.namespace, event.process);
-        resolve::resolve(process, name)
-    };
+    let mut process = || inside(event.namespace, event.process);
+    let mut named = |name: &Name<'_>| resolve::resolve(process(), name);
     match &event.what {
         What::File { path, ways } => Access::File { path: text(path, false), ways: *ways },
         What::Named { name, ways } => {
@@ -119,8 +117,17 @@ fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
         What::Ptrace { read, inside } => Access::Ptrace { read: *read, inside: *inside },
         What::Mount { operation, from, target, source, fstype, flags } => {
             let mut place = |given: &[u8]| {
-                let from = if given.starts_with(b"/") { b"" } else { *from };
-                let name = Name { from, given, now: b"", followed: true, folder: false };
+                if given.is_empty() {
+                    // The kernel has found it.
+                    return text(from, false);
+                }
+                let here = match (given, *target) {
+                    ([b'/', ..], _) => Vec::new(),
+                    // Then it has not told where the other one is relative to.
+                    (_, b"") => resolve::current_folder(event.process).unwrap_or_default(),
+                    _ => from.to_vec(),
+                };
+                let name = Name { from: &here, given, now: b"", followed: true, folder: false };
                 let Resolved { path, folder } = named(&name);
                 // Of a place that is gone it is not known any more; most are folders.
                 text(&path, folder || *operation != MountOperation::Mount)

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::{Map, MapData},
-    programs::{BtfTracePoint, Program, ProgramError, RawTracePoint, links::FdLink},
+    programs::{BtfTracePoint, Lsm, Program, ProgramError, RawTracePoint, links::FdLink},
 };
 use aya_obj::Object;
 
@@ -127,6 +127,29 @@ impl Loaded {
         self.attach(name, |program| {
             let program: &mut BtfTracePoint = program.try_into()?;
             program.load(tracepoint, types)?;
+            let link = program.attach()?;
+            Ok(program.take_link(link)?.into())
+        })
+    }
+
+    /// Loads a program for a hook of the kernel's security modules, without running it yet.
+    pub(super) fn load_hook(
+        &mut self,
+        name: &'static str,
+        hook: &str,
+        types: &Btf,
+    ) -> Result<(), ProgramError> {
+        let Some(program) = self.object.program_mut(name) else {
+            return Err(ProgramError::NotLoaded);
+        };
+        let program: &mut Lsm = program.try_into()?;
+        program.load(hook, types)
+    }
+
+    /// Runs a program at the hook that it was loaded for.
+    pub(super) fn hook(&mut self, name: &'static str) -> Result<(), KernelError> {
+        self.attach(name, |program| {
+            let program: &mut Lsm = program.try_into()?;
             let link = program.attach()?;
             Ok(program.take_link(link)?.into())
         })

@@ -53,6 +53,7 @@ fn main() -> ExitCode {
     // Whoever may not even make the maps is told so by name.
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
     let tests: &[(&str, Test)] = &[
+        ("what_tells_of_what_is_said", others::what_tells_of_what_is_said),
         ("files_that_are_read_are_told", files::files_that_are_read_are_told),
         (
             "files_that_are_written_and_made_are_told",

@@ -10,9 +10,12 @@ use std::{
 };
 
 use libtest_mimic::Failed;
-use recorder::seen::{Access, MountOperation, Ways};
+use recorder::{
+    kernel::{Group, Tier},
+    seen::{Access, MountOperation, Ways},
+};
 
-use crate::told::{Told, act, ensure, exactly};
+use crate::told::{Told, act, ensure, exactly, start};
 
 /// Whether exactly this was told that is no file.
 fn only(told: &Told, expected: impl IntoIterator<Item = Access>) -> Result<(), Failed> {
@@ -203,4 +206,21 @@ pub(crate) fn mounts_are_told() -> Result<(), Failed> {
     ];
     expected.sort();
     ensure(found == expected, format!("{found:#?}\nexpected {expected:#?}"))
+}
+
+/// By what it is told depends on the kernel: whoever knows what it should be says so.
+pub(crate) fn what_tells_of_what_is_said() -> Result<(), Failed> {
+    let recording = start()?;
+    let tiers = recording.tier().ok_or("nothing is told")?;
+    for group in Group::ALL {
+        let by = tiers.of(group);
+        ensure(by != Tier::Nothing || group == Group::Capabilities, format!("{group}: {by:?}"))?;
+        let why = tiers.why(group);
+        ensure((by == Tier::Hooks) == why.is_none(), format!("{group}: {by:?} but {why:?}"))?;
+    }
+    if let Ok(expected) = env::var("CINCH_TIER") {
+        let why: Vec<_> = Group::ALL.iter().map(|group| (group, tiers.why(*group))).collect();
+        ensure(tiers.to_string() == expected, format!("{tiers}: {why:#?}"))?;
+    }
+    Ok(())
 }

@@ -2,7 +2,8 @@
 //! they cannot.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
+    error::Error as _,
     fs::File,
     io::{self, BufRead as _, BufReader},
 };
@@ -43,6 +44,50 @@ fn processors() -> u32 {
     nr_cpus().ok().and_then(|count| u32::try_from(count).ok()).unwrap_or(1)
 }
 
+/// A program's name, and its hook's.
+type Hook = (&'static str, &'static str);
+
+/// Groups with the programs that tell of them by hooks. A group is told of by all of them or
+/// by tracepoints.
+const HOOKS: &[(&[Group], &[Hook])] = &[
+    (
+        &[Group::Files, Group::Programs],
+        &[
+            ("hook_file_open", "file_open"),
+            ("hook_file_lock", "file_lock"),
+            ("hook_mmap_file", "mmap_file"),
+            ("hook_file_mprotect", "file_mprotect"),
+            ("hook_path_unlink", "path_unlink"),
+            ("hook_path_rmdir", "path_rmdir"),
+            ("hook_path_mkdir", "path_mkdir"),
+            ("hook_path_mknod", "path_mknod"),
+            ("hook_path_symlink", "path_symlink"),
+            ("hook_path_link", "path_link"),
+            ("hook_path_rename", "path_rename"),
+            ("hook_path_truncate", "path_truncate"),
+            ("hook_path_chmod", "path_chmod"),
+            ("hook_path_chown", "path_chown"),
+            ("hook_exec", "bprm_creds_for_exec"),
+        ],
+    ),
+    (&[Group::Capabilities], &[("hook_capable", "capable")]),
+    (&[Group::Sockets], &[("hook_socket_create", "socket_create")]),
+    (
+        &[Group::Mounts],
+        &[
+            ("hook_mount", "sb_mount"),
+            ("hook_move_mount", "move_mount"),
+            ("hook_umount", "sb_umount"),
+            ("hook_pivot_root", "sb_pivotroot"),
+        ],
+    ),
+    (&[Group::Signals], &[("hook_task_kill", "task_kill")]),
+    (
+        &[Group::Ptrace],
+        &[("hook_ptrace", "ptrace_access_check"), ("hook_traceme", "ptrace_traceme")],
+    ),
+];
+
 /// Functions of the kernel that only ask whether a capability is there, without AppArmor saying anything of it.
 const SILENT: [&str; 6] = [
     "__vm_enough_memory",
@@ -68,27 +113,67 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
         Map::Array(data("access_silent")?).try_into().map_err(of_map)?;
     let types = Btf::from_sys_fs()
         .map_err(|error| KernelError::Load(Box::new(EbpfError::BtfError(error))))?;
-    let mut tiers: BTreeMap<_, _> = Group::ALL.map(|group| (group, Tier::Tracepoints)).into();
-    for (place, call) in calls::table(abis(learned::machine()), &tiers.keys().copied().collect()) {
+    let mut tiers = Tiers::default();
+    for (groups, hooks) in HOOKS {
+        let tier = match hooked(loaded, hooks, &types)? {
+            None => Tier::Hooks,
+            Some(why) => {
+                tiers.why.extend(groups.iter().map(|group| (*group, why.clone())));
+                Tier::Tracepoints
+            }
+        };
+        tiers.tiers.extend(groups.iter().map(|group| (*group, tier)));
+    }
+    let by_tracepoints = |group: &Group| tiers.of(*group) == Tier::Tracepoints;
+    let told: BTreeSet<_> = Group::ALL.into_iter().filter(by_tracepoints).collect();
+    for (place, call) in calls::table(abis(learned::machine()), &told) {
         table.set(place, call, 0).map_err(of_map)?;
     }
-    loaded.tracepoint("access_exit", "sys_exit", &types)?;
-    loaded.tracepoint("access_exec", "sched_process_exec", &types)?;
-    loaded.tracepoint("access_signal", "signal_generate", &types)?;
-    // Older kernels have no such tracepoint; and without the places of those functions, memory itself would seem to need
-    // a capability.
-    let spans = silent_functions();
-    let capable = match &spans {
-        Some(spans) => {
-            silent.set(0, spans, 0).map_err(of_map)?;
-            loaded.tracepoint("access_capable", "cap_capable", &types).is_ok()
-        }
-        None => false,
-    };
-    if !capable {
-        tiers.insert(Group::Capabilities, Tier::Nothing);
+    if told.iter().any(|group| *group != Group::Capabilities) {
+        loaded.tracepoint("access_exit", "sys_exit", &types)?;
     }
-    Ok(Accesses::new(ring, seen, Tiers(tiers)))
+    if told.contains(&Group::Programs) {
+        loaded.tracepoint("access_exec", "sched_process_exec", &types)?;
+    }
+    if told.contains(&Group::Signals) {
+        loaded.tracepoint("access_signal", "signal_generate", &types)?;
+    }
+    if told.contains(&Group::Capabilities) {
+        // Older kernels have no such tracepoint; and without the places of those functions, memory itself would seem to
+        // need a capability.
+        let attached = match silent_functions() {
+            Some(spans) => {
+                silent.set(0, spans, 0).map_err(of_map)?;
+                loaded.tracepoint("access_capable", "cap_capable", &types).is_ok()
+            }
+            None => false,
+        };
+        if !attached {
+            tiers.tiers.insert(Group::Capabilities, Tier::Nothing);
+        }
+    }
+    Ok(Accesses::new(ring, seen, tiers))
+}
+
+/// Runs programs at hooks, all or none; the reason when it is none.
+fn hooked(loaded: &mut Loaded, hooks: &[Hook], types: &Btf) -> Result<Option<String>, KernelError> {
+    for (program, hook) in hooks {
+        if let Err(error) = loaded.load_hook(program, hook, types) {
+            let mut why = format!("{hook}: {error}");
+            let mut next = error.source();
+            while let Some(error) = next {
+                why = format!("{why}: {error}");
+                next = error.source();
+            }
+            // What the verifier says is long; the reason is at its end.
+            let end = why.char_indices().rev().nth(300).map_or(0, |(at, _)| at);
+            return Ok(Some(why[end..].to_owned()));
+        }
+    }
+    for (program, _) in hooks {
+        loaded.hook(program)?;
+    }
+    Ok(None)
 }
 
 /// Where those functions begin and end, if the kernel says so.

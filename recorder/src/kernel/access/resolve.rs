@@ -29,6 +29,12 @@ pub(super) fn resolve(process: Option<u32>, name: &Name<'_>) -> Resolved {
     })
 }
 
+/// Where a process is, if it still is there.
+pub(super) fn current_folder(process: u32) -> Option<Vec<u8>> {
+    let folder = std::fs::read_link(format!("/proc/{process}/cwd")).ok()?;
+    Some(folder.into_os_string().into_encoded_bytes())
+}
+
 /// Files as a process sees them.
 struct View {
     root: File,

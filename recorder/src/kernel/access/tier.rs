@@ -29,7 +29,10 @@ pub enum Tier {
 
 /// What tells of each group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tiers(pub(super) BTreeMap<Group, Tier>);
+pub struct Tiers {
+    pub(super) tiers: BTreeMap<Group, Tier>,
+    pub(super) why: BTreeMap<Group, String>,
+}
 
 impl Group {
     /// All of them.
@@ -47,7 +50,12 @@ impl Group {
 impl Tiers {
     /// What tells of a group.
     pub fn of(&self, group: Group) -> Tier {
-        self.0.get(&group).copied().unwrap_or(Tier::Nothing)
+        self.tiers.get(&group).copied().unwrap_or(Tier::Nothing)
+    }
+
+    /// Why no hooks tell of a group, in the kernel's words.
+    pub fn why(&self, group: Group) -> Option<&str> {
+        self.why.get(&group).map(String::as_str)
     }
 }
 
@@ -95,13 +103,14 @@ mod tests {
 
     #[test]
     fn tiers_are_a_line() {
-        let mut tiers = Tiers(Group::ALL.map(|group| (group, Tier::Hooks)).into());
+        let all = Group::ALL.map(|group| (group, Tier::Hooks)).into();
+        let mut tiers = Tiers { tiers: all, why: BTreeMap::new() };
         assert_eq!(
             tiers.to_string(),
             "by LSM hooks: files, programs, capabilities, sockets, mounts, signals, ptrace"
         );
-        tiers.0.insert(Group::Mounts, Tier::Tracepoints);
-        tiers.0.remove(&Group::Capabilities);
+        tiers.tiers.insert(Group::Mounts, Tier::Tracepoints);
+        tiers.tiers.remove(&Group::Capabilities);
         assert_eq!(
             tiers.to_string(),
             "by LSM hooks: files, programs, sockets, signals, ptrace; by tracepoints: mounts; not at all: capabilities"
