@@ -15,10 +15,7 @@ pub struct Stamp {
 /// puts before it: of the kernel's log, of netlink (number first), of auditd, of syslog. None when it is
 /// about something else, or is cut off.
 pub fn parse(line: &str) -> Option<Record<'_>> {
-    if let Some(lost) = lost(line) {
-        return Some(lost);
-    }
-    let place = line.find(AUDIT)?;
+    let Some(place) = line.find(AUDIT) else { return lost(line) };
     let (before, after) = (&line[..place], &line[place + AUDIT.len()..]);
     let before = before.strip_suffix("msg=").unwrap_or(before).trim_end();
     let kind = before.rsplit(' ').next()?;
@@ -74,16 +71,14 @@ fn stamp(after: &str) -> Option<(Stamp, &str)> {
     Some((stamp, rest.trim_start()))
 }
 
-/// How many lines the kernel says that it has dropped.
+/// How many lines the kernel says that it has dropped, in a line that is no record.
 fn lost(line: &str) -> Option<Record<'_>> {
     let number = |text: &str| text.trim().parse().ok();
     if let Some((_, after)) = line.split_once("kauditd_printk_skb: ") {
         return number(after.split_once(" callbacks suppressed")?.0).map(Record::Lost);
     }
     let (_, after) = line.split_once("audit_lost=")?;
-    // Records have fields of their own; this is a line of the kernel's log.
-    let total = (!line.contains(AUDIT)).then(|| number(after.split(' ').next()?))??;
-    Some(Record::LostInAll(total))
+    number(after.split(' ').next()?).map(Record::LostInAll)
 }
 
 #[cfg(test)]
