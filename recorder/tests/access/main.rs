@@ -13,6 +13,7 @@ use recorder::kernel::{Recording, Watch};
 use told::ACT;
 
 mod files;
+mod many;
 mod others;
 mod told;
 
@@ -27,6 +28,8 @@ const ACTS: &[(&str, Act)] = &[
     ("changes_modes", files::changes_modes),
     ("goes_through_links", files::goes_through_links),
     ("is_relative", files::is_relative),
+    ("makes_many", many::makes_many),
+    ("makes_many_with_long_names", many::makes_many_with_long_names),
     ("nothing", |_| Ok(())),
     ("uses_capabilities", others::uses_capabilities),
     ("opens_sockets", others::opens_sockets),
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         ("signals_are_told", others::signals_are_told),
         ("what_is_traced_is_told", others::what_is_traced_is_told),
         ("mounts_are_told", others::mounts_are_told),
+        ("many_files_are_told_or_counted", many::many_files_are_told_or_counted),
         ("what_others_do_is_not_told", files::what_others_do_is_not_told),
     ];
     let trials = tests.iter().map(|(name, test)| {
