@@ -9,6 +9,7 @@ pub mod audit;
 pub mod base;
 pub mod cgroup;
 pub mod compared;
+pub mod cri;
 pub mod kernel;
 pub mod learned;
 pub mod logs;

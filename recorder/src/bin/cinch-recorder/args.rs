@@ -64,6 +64,14 @@ pub(crate) struct RunFlags {
         default_value = "/sys/fs/bpf/cinch-recorder"
     )]
     bpf: PathBuf,
+    /// Ask the container runtime behind this socket for names that the API server does not tell
+    #[arg(
+        long,
+        env = "CINCH_CRI",
+        value_name = "SOCKET",
+        default_value = "/run/containerd/containerd.sock"
+    )]
+    cri: PathBuf,
     /// Add what this runtime needs to start a container to seccomp profiles
     #[arg(long, env = "CINCH_BASE", value_enum, default_value = "runc")]
     base: BaseFlag,
@@ -83,6 +91,7 @@ pub(crate) struct Run {
     pub(crate) admin: SocketAddr,
     pub(crate) state: PathBuf,
     pub(crate) bpf: PathBuf,
+    pub(crate) cri: PathBuf,
     pub(crate) base: Base,
     pub(crate) pace: Duration,
     pub(crate) log: String,
@@ -91,13 +100,13 @@ pub(crate) struct Run {
 impl RunFlags {
     /// The flags as meant.
     pub(crate) fn meant(self) -> Run {
-        let Self { node_name, kubeconfig, admin, state, bpf, base, pace, log } = self;
+        let Self { node_name, kubeconfig, admin, state, bpf, cri, base, pace, log } = self;
         let base = match base {
             BaseFlag::Runc => Base::Runc,
             BaseFlag::Crun => Base::Crun,
             BaseFlag::None => Base::None,
         };
         let pace = Duration::from_secs(pace);
-        Run { node: node_name, kubeconfig, admin, state, bpf, base, pace, log }
+        Run { node: node_name, kubeconfig, admin, state, bpf, cri, base, pace, log }
     }
 }

@@ -11,7 +11,10 @@ use daemon::{
 };
 use futures::future::BoxFuture;
 use k8s_openapi::jiff::Timestamp;
-use recorder::learned;
+use recorder::{
+    cri::{Cri, Named},
+    learned,
+};
 use tokio::{
     net::TcpListener,
     runtime::Handle,
@@ -46,6 +49,8 @@ const OUTCOMES: usize = 16;
 struct Written {
     profiles: Vec<(Publication, Outcome)>,
     statuses: Vec<(Key, Report, Result<Option<Recording>, ()>)>,
+    /// What the container runtime has told beside that; no batch ends with it.
+    names: Vec<Named>,
 }
 
 /// The parts of the daemon.
@@ -59,13 +64,14 @@ struct Parts {
     contact: Arc<Contact>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
+    runtime: Cri,
     /// Whether a batch of writes is under way.
     writing: bool,
 }
 
 /// Records until a signal.
 pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
-    let Run { node, kubeconfig, admin, state, bpf, base, pace, log } = flags;
+    let Run { node, kubeconfig, admin, state, bpf, cri, base, pace, log } = flags;
     daemon::logs::start(&log)?;
     let (stop, mut stopping) = watch::channel(false);
     let signals = signals::listen(stop)?;
@@ -85,6 +91,7 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
         contact: Arc::clone(&contact),
         board: Arc::clone(&board),
         metrics: Arc::clone(&metrics),
+        runtime: Cri::new(&cri)?,
         writing: false,
     };
     let (to, told) = mpsc::channel(WAITING);
@@ -156,8 +163,12 @@ impl Parts {
         self.ears.open(needs, now);
         self.ears.listen(&mut self.tracker, now);
         self.eyes.open(needs, &mut self.tracker, now);
-        if let Err(error) = self.eyes.look(&mut self.tracker, now) {
-            tracing::error!(error = chain(&error), "cannot look at what was recorded");
+        match self.eyes.look(&mut self.tracker, now) {
+            Ok(unnamed) if unnamed.is_empty() => {}
+            Ok(_) => self.ask(to_written),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "cannot look at what was recorded")
+            }
         }
         let refused = self.eyes.refused().or_else(|| self.ears.refused());
         self.board.say(self.tracker.is_complete(), refused);
@@ -174,6 +185,17 @@ impl Parts {
         if !self.writing {
             self.write(to_written, now);
         }
+    }
+
+    /// Asks the runtime for names, in the background.
+    fn ask(&self, to_written: &mpsc::Sender<Written>) {
+        let (runtime, to_written) = (self.runtime.clone(), to_written.clone());
+        drop(tokio::spawn(async move {
+            match runtime.names().await {
+                Ok(names) => drop(to_written.send(Written { names, ..Written::default() }).await),
+                Err(error) => tracing::warn!(error = chain(&error), "no names from the runtime"),
+            }
+        }));
     }
 
     fn save(&mut self) {
@@ -204,6 +226,12 @@ impl Parts {
 
     fn was_written(&mut self, written: Written) {
         let now = moment();
+        if !written.names.is_empty() {
+            for named in &written.names {
+                self.tracker.named(named, now);
+            }
+            return;
+        }
         self.writing = false;
         for (publication, outcome) in written.profiles {
             self.metrics.published(publication.target.kind, outcome);
@@ -235,5 +263,5 @@ async fn write(
         (recording.key, report, result)
     });
     let statuses = statuses.buffer_unordered(WRITES).collect().await;
-    Written { profiles, statuses }
+    Written { profiles, statuses, names: Vec::new() }
 }

@@ -8,6 +8,7 @@ use std::{
 use profile::kinds::{Recorder, RecordingKind};
 use recorder::{
     cgroup,
+    cri::Named,
     kernel::{Calls, Muted, Slot},
     seen::Seen,
 };
@@ -90,15 +91,6 @@ impl Losses {
         };
         own.saturating_add(self.namespaces)
     }
-}
-
-/// What a runtime says of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Named {
-    pub(crate) id: String,
-    pub(crate) pod_uid: String,
-    /// None for a pod's sandbox.
-    pub(crate) container: Option<String>,
 }
 
 /// What became of a look at the slots.
@@ -321,7 +313,6 @@ impl Tracker {
     }
 
     /// A runtime has told of a container.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody tells of it yet"))]
     pub(crate) fn named(&mut self, named: &Named, now: Moment) {
         let pod = named.pod_uid.clone();
         let whose = match &named.container {

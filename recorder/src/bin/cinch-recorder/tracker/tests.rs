@@ -7,7 +7,9 @@ use profile::{kinds::seccomp::Arch, syscall};
 use recorder::kernel::{Calls, Muted, Slot};
 use serde_json::{Value, json};
 
-use super::{due::Entry, spaces::Named, *};
+use recorder::cri::Named;
+
+use super::{due::Entry, *};
 
 mod life;
 mod names;

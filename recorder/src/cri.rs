@@ -1,0 +1,219 @@
+//! Asks a container runtime which containers it knows, those that have ended included, over its socket (containerd,
+//! CRI-O): the names that Kubernetes gave them.
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use http::uri::PathAndQuery;
+use tonic::{
+    Request, Status,
+    client::Grpc,
+    transport::{Channel, Endpoint},
+};
+use tonic_prost::ProstCodec;
+
+/// The longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest answer: a node has some hundred containers.
+const ANSWER: usize = 16 << 20;
+
+/// Labels that the kubelet gives every container.
+const POD_UID: &str = "io.kubernetes.pod.uid";
+const CONTAINER: &str = "io.kubernetes.container.name";
+
+/// A runtime.
+#[derive(Clone, Debug)]
+pub struct Cri {
+    channel: Channel,
+}
+
+/// A container as its runtime knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    pub id: String,
+    pub pod_uid: String,
+    /// None for the sandbox of a pod.
+    pub container: Option<String>,
+}
+
+/// Why a runtime tells nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CriError {
+    #[error("{0} is no path of a socket")]
+    Socket(String, #[source] tonic::transport::Error),
+    #[error("the container runtime cannot be reached")]
+    Reach(#[from] tonic::transport::Error),
+    #[error("the container runtime has no answer to {0}")]
+    Answer(&'static str, #[source] Box<Status>),
+}
+
+/// `ListContainersRequest` and `ListPodSandboxRequest` of `runtime.v1`, without a filter.
+#[derive(Clone, PartialEq, prost::Message)]
+struct List {}
+
+/// `ListContainersResponse`, as far as it matters here; so are the others.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Containers {
+    #[prost(message, repeated, tag = "1")]
+    containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Container {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(map = "string, string", tag = "8")]
+    labels: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Sandboxes {
+    #[prost(message, repeated, tag = "1")]
+    items: Vec<Sandbox>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Sandbox {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(message, optional, tag = "2")]
+    metadata: Option<SandboxMetadata>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct SandboxMetadata {
+    #[prost(string, tag = "2")]
+    uid: String,
+}
+
+impl Cri {
+    /// The runtime behind a socket, which need not be there yet. Needs a runtime of tokio's.
+    pub fn new(socket: &Path) -> Result<Self, CriError> {
+        let address = format!("unix://{}", socket.display());
+        let endpoint = Endpoint::try_from(address.clone());
+        let endpoint = endpoint.map_err(|error| CriError::Socket(address, error))?;
+        Ok(Self { channel: endpoint.timeout(PATIENCE).connect_timeout(PATIENCE).connect_lazy() })
+    }
+
+    /// All sandboxes and containers of pods.
+    pub async fn names(&self) -> Result<Vec<Named>, CriError> {
+        let sandboxes: Sandboxes =
+            self.ask("ListPodSandbox", "/runtime.v1.RuntimeService/ListPodSandbox").await?;
+        let containers: Containers =
+            self.ask("ListContainers", "/runtime.v1.RuntimeService/ListContainers").await?;
+        let sandboxes = sandboxes.items.into_iter().map(|sandbox| Named {
+            id: sandbox.id,
+            pod_uid: sandbox.metadata.unwrap_or_default().uid,
+            container: None,
+        });
+        let containers = containers.containers.into_iter().filter_map(|mut container| {
+            let pod_uid = container.labels.remove(POD_UID)?;
+            let name = container.labels.remove(CONTAINER)?;
+            Some(Named { id: container.id, pod_uid, container: Some(name) })
+        });
+        Ok(sandboxes.chain(containers).collect())
+    }
+
+    async fn ask<A>(&self, what: &'static str, path: &'static str) -> Result<A, CriError>
+    where
+        A: prost::Message + Default + 'static,
+    {
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(ANSWER);
+        grpc.ready().await?;
+        let codec = ProstCodec::<List, A>::default();
+        let answer = grpc.unary(Request::new(List {}), PathAndQuery::from_static(path), codec);
+        let answer = answer.await.map_err(|status| CriError::Answer(what, Box::new(status)))?;
+        Ok(answer.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        task::{Context, Poll},
+    };
+
+    use futures::future::BoxFuture;
+    use tokio::net::UnixListener;
+    use tonic::{Response, body::Body, server, transport::Server};
+    use tower::Service;
+
+    use super::*;
+
+    /// A runtime with one pod.
+    #[derive(Clone)]
+    struct Runtime;
+
+    impl server::NamedService for Runtime {
+        const NAME: &'static str = "runtime.v1.RuntimeService";
+    }
+
+    impl Service<http::Request<Body>> for Runtime {
+        type Response = http::Response<Body>;
+        type Error = Infallible;
+        type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+            Box::pin(async move {
+                let path = request.uri().path().to_owned();
+                Ok(if path.ends_with("/ListContainers") {
+                    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+                    let labels = [label(POD_UID, "u"), label(CONTAINER, "main")].into();
+                    let ours = Container { id: "c".into(), labels };
+                    let foreign = Container { id: "x".into(), labels: HashMap::new() };
+                    let answer = Containers { containers: vec![ours, foreign] };
+                    answer_with(answer, request).await
+                } else {
+                    let metadata = Some(SandboxMetadata { uid: "u".into() });
+                    let answer = Sandboxes { items: vec![Sandbox { id: "s".into(), metadata }] };
+                    answer_with(answer, request).await
+                })
+            })
+        }
+    }
+
+    async fn answer_with<A: prost::Message + Default + Clone + 'static>(
+        answer: A,
+        request: http::Request<Body>,
+    ) -> http::Response<Body> {
+        let codec = ProstCodec::<A, List>::default();
+        let service = tower::service_fn(move |_: Request<List>| {
+            let answer = answer.clone();
+            async move { Ok::<_, Status>(Response::new(answer)) }
+        });
+        server::Grpc::new(codec).unary(service, request).await
+    }
+
+    #[tokio::test]
+    async fn a_runtime_tells_names_over_its_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("runtime.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let incoming = futures::stream::unfold(listener, async |listener| {
+            let accepted = listener.accept().await.map(|(stream, _)| stream);
+            Some((accepted, listener))
+        });
+        let serve = Server::builder().add_service(Runtime).serve_with_incoming(incoming);
+        let server = tokio::spawn(serve);
+        let names = Cri::new(&socket).unwrap().names().await.unwrap();
+        let named = |id: &str, container: Option<&str>| Named {
+            id: id.into(),
+            pod_uid: "u".into(),
+            container: container.map(str::to_owned),
+        };
+        assert_eq!(names, [named("s", None), named("c", Some("main"))]);
+        server.abort();
+    }
+
+    #[tokio::test]
+    async fn a_runtime_that_is_not_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let cri = Cri::new(&folder.path().join("none.sock")).unwrap();
+        assert!(cri.names().await.is_err());
+    }
+}
