@@ -45,15 +45,18 @@ struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // What is still in it is about to end.
+        // Also what a container has left behind it.
+        fs::write(self.0.join("cgroup.kill"), "1").unwrap_or_default();
         for _ in 0..200 {
             match fs::remove_dir(&self.0) {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
                     std::thread::park_timeout(Duration::from_millis(10));
                 }
-                _ => return,
+                _ => break,
             }
         }
+        // The folder of all pods goes with the last of them, and stays until then.
+        self.0.parent().map(fs::remove_dir).map(Result::unwrap_or_default).unwrap_or_default();
     }
 }
 
