@@ -127,6 +127,16 @@ pub struct Selinux<'a> {
 }
 
 impl Record<'_> {
+    /// When the kernel wrote it; none of what is no record of anybody's.
+    pub fn stamp(&self) -> Option<Stamp> {
+        match self {
+            Self::Seccomp(record) => Some(record.subject.stamp),
+            Self::AppArmor(record) => Some(record.subject.stamp),
+            Self::Selinux(record) => Some(record.subject.stamp),
+            Self::Lost(_) | Self::LostInAll(_) => None,
+        }
+    }
+
     /// The process that it is about, as the host counts.
     pub fn process(&self) -> Option<u32> {
         match self {

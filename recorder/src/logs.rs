@@ -46,11 +46,18 @@ pub struct Options {
     pub from: From,
     /// The `/proc` of the host.
     pub proc: PathBuf,
+    /// Counted is here, which may go on from an earlier follower.
+    pub counts: Counts,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { source: Choice::Best, from: From::End, proc: "/proc".into() }
+        Self {
+            source: Choice::Best,
+            from: From::End,
+            proc: "/proc".into(),
+            counts: Counts::default(),
+        }
     }
 }
 
@@ -93,7 +100,7 @@ impl Follower {
         } else {
             tracing::warn!(source = source.describe(), "reading audit records");
         }
-        Ok(Self { source, origins, counts: Counts::default(), dropped: None, said: None })
+        Ok(Self { source, origins, counts: options.counts.clone(), dropped: None, said: None })
     }
 
     /// What is read, and what it may not tell.

@@ -97,13 +97,21 @@ impl Rule {
         while readable.contains("--") {
             readable = readable.replace("--", "-");
         }
-        // FNV-1a: the same in every version of this program.
-        let hash = self.what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash = digest(&[&self.what]);
         let (mechanism, readable) = (self.mechanism, readable.trim_matches('-'));
         format!("{mechanism}-{readable}-{:08x}", hash >> 32)
     }
+}
+
+/// A number for texts that is the same in every version of this program: FNV-1a, with an end after each but the last.
+pub fn digest(texts: &[&str]) -> u64 {
+    let bytes = texts.iter().enumerate().flat_map(|(place, text)| {
+        let end = (place > 0).then_some(0xff);
+        end.into_iter().chain(text.bytes())
+    });
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl<K: Ord> Default for Violations<K> {
@@ -135,6 +143,41 @@ impl<K: Ord + Clone> Violations<K> {
         true
     }
 
+    /// Takes over the violations of those that have a name here; gives back the others.
+    pub fn take_over<C: Ord + Clone>(
+        &mut self,
+        others: Violations<C>,
+        name: &dyn Fn(&C) -> Option<K>,
+    ) -> Violations<C> {
+        self.beyond += others.beyond;
+        let mut nameless = Violations::default();
+        for (container, of) in others.containers {
+            match name(&container) {
+                Some(name) => self.absorb(name, of),
+                None => drop(nameless.containers.insert(container, of)),
+            }
+        }
+        nameless
+    }
+
+    fn absorb(&mut self, container: K, of: Container) {
+        if self.containers.len() >= CONTAINERS && !self.containers.contains_key(&container) {
+            self.beyond += of.count();
+            return;
+        }
+        let there = self.containers.entry(container).or_default();
+        there.beyond += of.beyond;
+        for (rule, times) in of.rules {
+            if let Some(before) = there.rules.get_mut(&rule) {
+                before.absorb(times);
+            } else if there.rules.len() >= RULES {
+                there.beyond += times.count;
+            } else {
+                there.rules.insert(rule, times);
+            }
+        }
+    }
+
     /// Forgets a container that is gone.
     pub fn forget(&mut self, container: &K) -> Option<Container> {
         self.containers.remove(container)
@@ -160,9 +203,23 @@ impl Times {
         self.first = self.first.min(at);
         self.last = self.last.max(at);
     }
+
+    fn absorb(&mut self, later: Self) {
+        if later.since > self.last.saturating_add(LASTING) {
+            self.since = later.since;
+        }
+        self.count += later.count;
+        self.first = self.first.min(later.first);
+        self.last = self.last.max(later.last);
+    }
 }
 
 impl Container {
+    /// All violations.
+    pub fn count(&self) -> u64 {
+        self.beyond + self.rules.values().map(|times| times.count).sum::<u64>()
+    }
+
     /// The conditions as they are now, those of the most frequent violations first, and the one that says what is left out.
     pub fn conditions(&self, most: usize, now: u64) -> Vec<Condition> {
         let mut rules: Vec<_> = self.rules.iter().collect();
@@ -301,6 +358,37 @@ mod tests {
             conditions[10].message,
             format!("{} more violations of other rules", RULES - 10 + 7)
         );
+    }
+
+    #[test]
+    fn what_gets_a_name_goes_on_under_it_and_the_rest_waits() {
+        let (mut named, mut new) = (Violations::default(), Violations::default());
+        for (id, call, at) in [(1, 7, 10), (2, 7, 20), (2, 8, 30), (3, 9, 40)] {
+            new.take(&id, denied(call), at);
+        }
+        // Two lives of one container; nobody knows the third.
+        let name = |id: &i32| (*id < 3).then_some("web");
+        let rest = named.take_over(new, &name);
+        assert_eq!(
+            rest.containers().map(|(id, of)| (*id, of.count())).collect::<Vec<_>>(),
+            [(3, 1)]
+        );
+        let rest = named.take_over(rest, &|_| Some("web"));
+        assert_eq!(rest, Violations::default());
+        let (_, web) = named.containers().next().unwrap();
+        assert_eq!(web.count(), 4);
+        assert_eq!(web.rules[&denied(7)], Times { count: 2, first: 10, last: 20, since: 10 });
+        for call in 0..2 * RULES {
+            new_rules(&mut named, call);
+        }
+        let (_, web) = named.containers().next().unwrap();
+        assert_eq!((web.rules.len(), web.count()), (RULES, 4 + 2 * RULES as u64));
+    }
+
+    fn new_rules(named: &mut Violations<&'static str>, call: usize) {
+        let mut new = Violations::default();
+        new.take(&0, denied(1000 + call), 50);
+        named.take_over(new, &|_| Some("web"));
     }
 
     #[test]

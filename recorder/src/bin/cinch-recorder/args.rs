@@ -7,9 +7,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use recorder::base::Base;
+use recorder::{base::Base, logs::Choice};
 
-use crate::logs::LogsFlags;
+use crate::{entries::EntryFlags, logs::LogsFlags};
 
 const ADMIN_PORT: u16 = 8085;
 const ANY: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -78,9 +78,29 @@ pub(crate) struct RunFlags {
     /// Write an object again after so many seconds at the earliest
     #[arg(long, env = "CINCH_PACE", value_name = "SECONDS", default_value_t = 10)]
     pace: u64,
+    #[command(flatten)]
+    enrich: EnrichFlags,
     /// Log at this level, or by a filter such as `info,recorder=debug`
     #[arg(long, env = "CINCH_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+/// What is made of audit records, besides recordings.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EnrichFlags {
+    /// Write audit records of containers as lines of JSON, with node, namespace, pod and container; needs the host's
+    /// processes and network, and `CAP_AUDIT_READ`
+    #[arg(long, env = "CINCH_ENRICH")]
+    pub(crate) enrich: bool,
+    /// Tell of what profiles denied: one Event (events.k8s.io, reason `ProfileViolation`) of the pod for each container and
+    /// system call or rule, whose series counts on, ever more seldom; of at most 16 rules of a container, the others in one
+    #[arg(long, env = "CINCH_VIOLATIONS")]
+    pub(crate) violations: bool,
+    /// Read from the kernel (`netlink`), from the log in this file, or from the best there is
+    #[arg(long, env = "CINCH_SOURCE", value_name = "auto|netlink|FILE", default_value = "auto")]
+    pub(crate) source: Choice,
+    #[command(flatten)]
+    pub(crate) entries: EntryFlags,
 }
 
 /// What `run` is to do.
@@ -94,19 +114,20 @@ pub(crate) struct Run {
     pub(crate) cri: PathBuf,
     pub(crate) base: Base,
     pub(crate) pace: Duration,
+    pub(crate) enrich: EnrichFlags,
     pub(crate) log: String,
 }
 
 impl RunFlags {
     /// The flags as meant.
     pub(crate) fn meant(self) -> Run {
-        let Self { node_name, kubeconfig, admin, state, bpf, cri, base, pace, log } = self;
+        let Self { node_name, kubeconfig, admin, state, bpf, cri, base, pace, enrich, log } = self;
         let base = match base {
             BaseFlag::Runc => Base::Runc,
             BaseFlag::Crun => Base::Crun,
             BaseFlag::None => Base::None,
         };
         let pace = Duration::from_secs(pace);
-        Run { node: node_name, kubeconfig, admin, state, bpf, cri, base, pace, log }
+        Run { node: node_name, kubeconfig, admin, state, bpf, cri, base, pace, enrich, log }
     }
 }

@@ -1,23 +1,35 @@
-//! What listens to audit records while a recording learns from logs.
+//! What listens to audit records while a recording learns from logs, or always where records are enriched.
 
 use std::time::Duration;
 
 use daemon::error::chain;
-use recorder::logs::{Gathering, Options};
+use recorder::logs::{Event, Gathering, Options};
 
-use crate::tracker::{Moment, Needs, Tracker};
+use crate::{
+    enrich::Hearing,
+    tracker::{Moment, Needs, Tracker},
+};
 
 /// After this is tried again what was refused.
 const AGAIN: Duration = Duration::from_secs(30);
 
 /// A thread that reads records, while somebody needs them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ears {
+    options: Options,
+    /// Who hears every record, whether it is recorded or not.
+    hearing: Option<Hearing>,
+    /// Whether a recording learns from logs.
+    recording: bool,
     gathering: Option<Gathering>,
     refused: Option<(Duration, String)>,
 }
 
 impl Ears {
+    pub(crate) fn new(options: Options, hearing: Option<Hearing>) -> Self {
+        Self { options, hearing, recording: false, gathering: None, refused: None }
+    }
+
     /// Why nothing is heard, where that is so.
     pub(crate) fn refused(&self) -> Option<&str> {
         self.refused.as_ref().map(|(_, why)| &**why)
@@ -25,7 +37,8 @@ impl Ears {
 
     /// Begins to listen, or ends it.
     pub(crate) fn open(&mut self, needs: Needs, now: Moment) {
-        if !needs.logs {
+        self.recording = needs.logs;
+        if !needs.logs && self.hearing.is_none() {
             (self.gathering, self.refused) = (None, None);
             return;
         }
@@ -37,7 +50,13 @@ impl Ears {
         if self.gathering.is_some() || self.refused.as_ref().is_some_and(waiting) {
             return;
         }
-        match Gathering::start(&Options::default()) {
+        let hearing = self.hearing.clone();
+        let also = move |event: &Event<'_>| {
+            if let Some(hearing) = &hearing {
+                hearing.hear(event);
+            }
+        };
+        match Gathering::with(&self.options, also) {
             Ok(gathering) => (self.gathering, self.refused) = (Some(gathering), None),
             Err(error) => {
                 let error = chain(&error);
@@ -51,7 +70,7 @@ impl Ears {
     pub(crate) fn listen(&self, tracker: &mut Tracker, now: Moment) {
         let Some(gathering) = &self.gathering else { return };
         for (place, seen) in gathering.take() {
-            if let Some(container) = &place.container {
+            if let Some(container) = place.container.as_ref().filter(|_| self.recording) {
                 tracker.heard(container, &seen, now);
             }
         }

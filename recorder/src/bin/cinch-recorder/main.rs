@@ -11,13 +11,17 @@ mod admin;
 mod args;
 mod disk;
 mod ears;
+mod enrich;
+mod entries;
 mod eyes;
 mod logs;
 mod metrics;
 mod profiles;
+mod roster;
 mod run;
 mod source;
 mod tracker;
+mod violations;
 mod writer;
 
 fn main() -> ExitCode {

@@ -7,7 +7,10 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::{Registry, Unit},
 };
-use recorder::kernel::Watch;
+use recorder::{
+    kernel::Watch,
+    logs::{self, Counts},
+};
 
 use crate::tracker::Outcome;
 
@@ -31,6 +34,7 @@ pub(crate) struct Metrics {
     pub(crate) recorded: Gauge,
     watching: Family<Of, Gauge>,
     lost: Family<Of, Gauge>,
+    violations: Family<Of, Counter>,
     watch_age: Family<Of, Gauge>,
 }
 
@@ -43,6 +47,7 @@ impl Default for Metrics {
             recorded: Gauge::default(),
             watching: Family::default(),
             lost: Family::default(),
+            violations: Family::default(),
             watch_age: Family::default(),
         };
         *lock(&metrics.registry) = metrics.register();
@@ -63,6 +68,8 @@ impl Metrics {
         own.register("watching", help, self.watching.clone());
         let help = "Things that could not be recorded since the programs were loaded";
         own.register("lost", help, self.lost.clone());
+        let help = "Things that profiles denied to containers, while these are counted";
+        own.register("violations", help, self.violations.clone());
         let help = "For how long a watch has been lost, 0 while it is up";
         own.register_with_unit("watch_age", help, Unit::Seconds, self.watch_age.clone());
         registry
@@ -101,6 +108,18 @@ impl Metrics {
         ] {
             self.lost.get_or_create(&Of { of }).set(lost.try_into().unwrap_or(i64::MAX));
         }
+    }
+
+    /// Profiles have denied something so often: by which mechanism, or `unattributed` where nobody tells to whom.
+    pub(crate) fn violated(&self, of: &'static str, count: u64) {
+        if count > 0 {
+            self.violations.get_or_create(&Of { of }).inc_by(count);
+        }
+    }
+
+    /// Counters of audit records, and those that were counted where records are read.
+    pub(crate) fn of_logs(&self, node: &str, counts: &Counts) -> logs::metrics::Metrics {
+        logs::metrics::Metrics::register(&mut lock(&self.registry), node, counts)
     }
 
     /// The text that Prometheus reads.

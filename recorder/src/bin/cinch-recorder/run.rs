@@ -27,11 +27,13 @@ use crate::{
     args::Run,
     disk::Disk,
     ears::Ears,
+    enrich::{self, Enrich, Turn},
     eyes::Eyes,
     metrics::Metrics,
     profiles::Making,
     source::{Told, WAITING, cluster},
     tracker::{Key, Moment, Outcome, Publication, Recording, Report, Tracker},
+    violations::{Ledger, Occurrence},
     writer::Writer,
 };
 
@@ -51,6 +53,8 @@ struct Written {
     statuses: Vec<(Key, Report, Result<Option<Recording>, ()>)>,
     /// What the container runtime has told beside that; no batch ends with it.
     names: Vec<Named>,
+    /// Events about violations, which are a batch of their own.
+    violations: Vec<(Occurrence, Result<u64, ()>)>,
 }
 
 /// The parts of the daemon.
@@ -59,6 +63,7 @@ struct Parts {
     tracker: Tracker,
     eyes: Eyes,
     ears: Ears,
+    enrich: Option<Enrich>,
     disk: Disk,
     writer: Writer,
     contact: Arc<Contact>,
@@ -71,7 +76,7 @@ struct Parts {
 
 /// Records until a signal.
 pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
-    let Run { node, kubeconfig, admin, state, bpf, cri, base, pace, log } = flags;
+    let Run { node, kubeconfig, admin, state, bpf, cri, base, pace, enrich, log } = flags;
     daemon::logs::start(&log)?;
     let (stop, mut stopping) = watch::channel(false);
     let signals = signals::listen(stop)?;
@@ -82,10 +87,15 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
     let disk = Disk::open(&state)?;
     let mut tracker = Tracker::new(making.machine, pace);
     tracker.restore(disk.read()?, moment());
+    let options = enrich::options(&enrich);
+    let ledger = Ledger::new(pace);
+    let enrich = Enrich::new(enrich, &node, &metrics, &options.counts, ledger)?;
+    let hearing = enrich.as_ref().map(|enrich| enrich.hearing.clone());
     let parts = Parts {
         tracker,
         eyes: Eyes::new(bpf),
-        ears: Ears::default(),
+        ears: Ears::new(options, hearing.clone()),
+        enrich,
         disk,
         writer: Writer::new(client.clone(), &node, making),
         contact: Arc::clone(&contact),
@@ -119,6 +129,9 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
         _ = futures::future::select_all(background) => bail!("a part of it broke off"),
         _ = stopping.wait_for(|stopping| *stopping) => {}
         () = signals => {}
+    }
+    if let Some(hearing) = hearing {
+        hearing.finish();
     }
     tracing::info!("stopped");
     Ok(())
@@ -185,6 +198,24 @@ impl Parts {
         if !self.writing {
             self.write(to_written, now);
         }
+        self.enrich(to_written, now);
+    }
+
+    /// What becomes of audit records beside recordings.
+    fn enrich(&mut self, to_written: &mpsc::Sender<Written>, now: Moment) {
+        let Some(enrich) = &mut self.enrich else { return };
+        let Turn { ask, due } = enrich.turn(&self.tracker, &self.metrics, now);
+        if ask {
+            self.ask(to_written);
+        }
+        if due.is_empty() {
+            return;
+        }
+        let (writer, to_written) = (self.writer.clone(), to_written.clone());
+        drop(tokio::spawn(async move {
+            let violations = write_violations(&writer, due).await;
+            drop(to_written.send(Written { violations, ..Written::default() }).await);
+        }));
     }
 
     /// Asks the runtime for names, in the background.
@@ -192,6 +223,8 @@ impl Parts {
         let (runtime, to_written) = (self.runtime.clone(), to_written.clone());
         drop(tokio::spawn(async move {
             match runtime.names().await {
+                // An empty one would end a batch.
+                Ok(names) if names.is_empty() => {}
                 Ok(names) => drop(to_written.send(Written { names, ..Written::default() }).await),
                 Err(error) => tracing::warn!(error = chain(&error), "no names from the runtime"),
             }
@@ -226,7 +259,14 @@ impl Parts {
 
     fn was_written(&mut self, written: Written) {
         let now = moment();
+        if let Some(enrich) = self.enrich.as_mut().filter(|_| !written.violations.is_empty()) {
+            enrich.told(written.violations, now);
+            return;
+        }
         if !written.names.is_empty() {
+            if let Some(enrich) = &self.enrich {
+                enrich.named(&written.names);
+            }
             for named in &written.names {
                 self.tracker.named(named, now);
             }
@@ -263,5 +303,17 @@ async fn write(
         (recording.key, report, result)
     });
     let statuses = statuses.buffer_unordered(WRITES).collect().await;
-    Written { profiles, statuses, names: Vec::new() }
+    Written { profiles, statuses, ..Written::default() }
+}
+
+async fn write_violations(
+    writer: &Writer,
+    due: Vec<Occurrence>,
+) -> Vec<(Occurrence, Result<u64, ()>)> {
+    use futures::StreamExt as _;
+    let written = futures::stream::iter(due).map(|occurrence| async move {
+        let result = writer.violation(&occurrence).await;
+        (occurrence, result)
+    });
+    written.buffer_unordered(WRITES).collect().await
 }

@@ -228,6 +228,11 @@ impl Tracker {
         self.subjects.values().filter(|tracked| !tracked.settled).count()
     }
 
+    /// The pods of this node, those that went a moment ago included.
+    pub(crate) fn remembered(&self) -> impl Iterator<Item = &Pod> {
+        self.gone.values().map(|(pod, _)| pod).chain(self.pods.values())
+    }
+
     /// Lets time pass: subjects begin and end.
     pub(crate) fn step(&mut self, now: Moment) {
         let remembered = self.gone.len();

@@ -23,6 +23,8 @@ use crate::{
     tracker::{Moment, Note, Outcome, Publication, Recording, Report},
 };
 
+mod violation;
+
 /// Who writes.
 const MANAGER: &str = "cinch-recorder";
 
@@ -40,6 +42,7 @@ const MESSAGE: usize = 1024;
 pub(crate) struct Writer {
     client: Client,
     events: Recorder,
+    node: String,
     making: Making,
 }
 
@@ -52,7 +55,8 @@ impl Debug for Writer {
 impl Writer {
     pub(crate) fn new(client: Client, node: &str, making: Making) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(node.to_owned()) };
-        Self { events: Recorder::new(client.clone(), reporter), client, making }
+        let events = Recorder::new(client.clone(), reporter);
+        Self { events, client, node: node.to_owned(), making }
     }
 
     /// Writes a profile.
