@@ -101,6 +101,7 @@ const ALL: &[&[Question]] = &[
     recorder::away::QUESTIONS,
     recorder::names::QUESTIONS,
     recorder::record::QUESTIONS,
+    recorder::violations::QUESTIONS,
     recording::QUESTIONS,
     reinvocation::QUESTIONS,
     restart::QUESTIONS,

@@ -24,6 +24,8 @@ pub(crate) mod daemon;
 pub(crate) mod names;
 #[path = "recorder/record.rs"]
 pub(crate) mod record;
+#[path = "recorder/violations.rs"]
+pub(crate) mod violations;
 #[path = "recorder/workload.rs"]
 pub(crate) mod workload;
 

@@ -53,22 +53,9 @@ pub(crate) struct Turn {
 }
 
 impl Hearing {
-    /// Takes in what was told. Waits for nobody who waits.
+    /// Takes in what was told; waits for nothing but the turn of another thread.
     pub(crate) fn hear(&self, event: &Event<'_>) {
-        let mut listener = self.listener();
-        let Listener { enricher, counters, violations, roster } = &mut *listener;
-        if let Some(enricher) = enricher {
-            enricher.take(event);
-        }
-        let Event::Record(record, origin, _) = event else { return };
-        let Some(container) = origin.container() else { return };
-        counters.take(record, roster.of(container).as_ref());
-        if let Some(violations) = violations
-            && let Some(rule) = Rule::of(record)
-        {
-            let at = record.stamp().unwrap_or_default().millis;
-            violations.take(container, rule, at);
-        }
+        self.listener().hear(event);
     }
 
     /// Lets lines that wait be written.
@@ -86,8 +73,26 @@ impl Hearing {
     }
 }
 
+impl Listener {
+    fn hear(&mut self, event: &Event<'_>) {
+        let Self { enricher, counters, violations, roster } = self;
+        if let Some(enricher) = enricher {
+            enricher.take(event);
+        }
+        let Event::Record(record, origin, _) = event else { return };
+        let Some(container) = origin.container() else { return };
+        counters.take(record, roster.of(container).as_ref());
+        if let Some(violations) = violations
+            && let Some(rule) = Rule::of(record)
+        {
+            let at = record.stamp().unwrap_or_default().millis;
+            violations.take(container, rule, at);
+        }
+    }
+}
+
 impl Enrich {
-    /// As the flags say, for a node; none where they ask for nothing. `options` are made those of the source.
+    /// As the flags say, for a node; none where they ask for nothing.
     pub(crate) fn new(
         flags: EnrichFlags,
         node: &str,

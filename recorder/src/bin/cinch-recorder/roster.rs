@@ -70,10 +70,7 @@ impl Roster {
             }
             uids.extend(pod.uids().into_iter().map(|uid| (uid.to_owned(), who.clone())));
         }
-        let mut lists = self.lists();
-        (lists.now, lists.told, lists.pods) = (now.uptime, told, uids);
-        let Lists { told, wanted, .. } = &mut *lists;
-        wanted.retain(|id, (since, _)| !told.contains_key(id) && now.since(*since) < PATIENCE);
+        self.lists().turn(told, uids, now);
     }
 
     /// The runtime has said how its containers are called.
@@ -87,8 +84,33 @@ impl Roster {
 
     /// Whether the runtime has to be asked now.
     pub(crate) fn ask(&self) -> bool {
-        let mut lists = self.lists();
-        let Lists { now, runtime, wanted, .. } = &mut *lists;
+        self.lists().ask()
+    }
+
+    /// Whose container it is; none while that is not known.
+    pub(crate) fn who(&self, container: &cgroup::Container) -> Option<Who> {
+        self.lists().who(container)
+    }
+
+    /// Whether a pod is known, by the uid of its object.
+    pub(crate) fn has(&self, uid: &str) -> bool {
+        self.lists().pods.contains_key(uid)
+    }
+
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lists {
+    fn turn(&mut self, told: BTreeMap<String, Who>, pods: BTreeMap<String, Who>, now: Moment) {
+        (self.now, self.told, self.pods) = (now.uptime, told, pods);
+        let Self { told, wanted, .. } = self;
+        wanted.retain(|id, (since, _)| !told.contains_key(id) && now.since(*since) < PATIENCE);
+    }
+
+    fn ask(&mut self) -> bool {
+        let Self { now, runtime, wanted, .. } = self;
         let mut ask = false;
         for (id, (since, asked)) in wanted {
             let due = match asked {
@@ -103,10 +125,8 @@ impl Roster {
         ask
     }
 
-    /// Whose container it is; none while that is not known.
-    pub(crate) fn who(&self, container: &cgroup::Container) -> Option<Who> {
-        let mut lists = self.lists();
-        let Lists { now, told, pods, runtime, wanted } = &mut *lists;
+    fn who(&mut self, container: &cgroup::Container) -> Option<Who> {
+        let Self { now, told, pods, runtime, wanted } = self;
         let id = &container.id;
         if let Some(who) = told.get(id) {
             return Some(who.clone());
@@ -123,15 +143,6 @@ impl Roster {
             return pod.and_then(|uid| pods.get(uid)).cloned();
         }
         None
-    }
-
-    /// Whether a pod is known, by the uid of its object.
-    pub(crate) fn has(&self, uid: &str) -> bool {
-        self.lists().pods.contains_key(uid)
-    }
-
-    fn lists(&self) -> MutexGuard<'_, Lists> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -180,7 +180,7 @@ impl Parts {
             Ok(unnamed) if unnamed.is_empty() => {}
             Ok(_) => self.ask(to_written),
             Err(error) => {
-                tracing::error!(error = chain(&error), "cannot look at what was recorded")
+                tracing::error!(error = chain(&error), "cannot look at what was recorded");
             }
         }
         let refused = self.eyes.refused().or_else(|| self.ears.refused());

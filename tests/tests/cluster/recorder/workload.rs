@@ -23,6 +23,9 @@ use crate::write;
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Runs lines that it is given.
+const LINES: &str = "while read line; do eval \"$line\"; done";
+
 /// A pod of a node.
 pub(crate) struct Pod<'a> {
     namespace: &'a Namespace,
@@ -91,15 +94,26 @@ impl<'a> Pod<'a> {
 
     /// Starts a container, of which the object does not tell yet. It runs lines that it is given.
     pub(crate) fn start(&self) -> Result<Container> {
-        self.run("while read line; do eval \"$line\"; done")
+        self.run(LINES)
     }
 
     /// Starts a container with a script.
     pub(crate) fn run(&self, script: &str) -> Result<Container> {
-        let id = format!("{:064x}", u128::from(unique()) << 64 | u128::from(std::process::id()));
+        let id = new_id();
         let folder = Folder(self.folder.0.join(&id));
         fs::create_dir(&folder.0).context("cannot make a cgroup")?;
-        let child = spawn(&folder.0, script)?;
+        let child = spawn(&folder.0, script, None)?;
+        Ok(Container { id, child, _folder: folder })
+    }
+
+    /// Starts a container that runs lines that it is given, but may not make this system call, and tells of it.
+    pub(crate) async fn started_without(&mut self, call: libc::c_long) -> Result<Container> {
+        let id = new_id();
+        let folder = Folder(self.folder.0.join(&id));
+        fs::create_dir(&folder.0).context("cannot make a cgroup")?;
+        let child = spawn(&folder.0, LINES, Some(filter(call)?))?;
+        let name = self.containers.first().context("no container")?.clone();
+        self.tell(&name, &id).await?;
         Ok(Container { id, child, _folder: folder })
     }
 
@@ -159,6 +173,28 @@ impl Drop for Container {
     }
 }
 
+fn new_id() -> String {
+    format!("{:064x}", u128::from(unique()) << 64 | u128::from(std::process::id()))
+}
+
+/// A filter that denies one system call, and lets the others pass.
+fn filter(call: libc::c_long) -> Result<Vec<libc::sock_filter>> {
+    let step = |code: u32, jf, k| -> Result<_> {
+        Ok(libc::sock_filter { code: code.try_into()?, jt: 0, jf, k })
+    };
+    Ok(vec![
+        // The number is what the kernel's description of a call begins with.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)?,
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call.try_into()?)?,
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM.cast_unsigned(),
+        )?,
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW)?,
+    ])
+}
+
 /// Where the hierarchy of cgroup v2 is.
 fn root() -> Result<PathBuf> {
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -180,19 +216,29 @@ fn make(above: &Path, uid: &str) -> Result<Folder> {
 }
 
 #[expect(unsafe_code, reason = "cgroup and namespace must be entered between fork and exec")]
-fn spawn(cgroup: &Path, script: &str) -> Result<Child> {
+fn spawn(cgroup: &Path, script: &str, mut filter: Option<Vec<libc::sock_filter>>) -> Result<Child> {
     let procs = fs::OpenOptions::new().write(true).open(cgroup.join("cgroup.procs"))?;
     let mut command = Command::new("/bin/sh");
     command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let enter = move || {
         (&procs).write_all(b"0")?;
         // SAFETY: the call takes a number and concerns the calling thread alone.
-        match unsafe { libc::unshare(libc::CLONE_NEWNS) } {
+        if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+            return Err(std::io::Error::last_os_error());
+        }
+        let Some(filter) = &mut filter else { return Ok(()) };
+        let program = libc::sock_fprog {
+            len: filter.len().try_into().unwrap_or_default(),
+            filter: filter.as_mut_ptr(),
+        };
+        let (set, log) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_LOG);
+        // SAFETY: the kernel reads as many steps as there are, before the call ends.
+        match unsafe { libc::syscall(libc::SYS_seccomp, set, log, &raw const program) } {
             0 => Ok(()),
             _ => Err(std::io::Error::last_os_error()),
         }
     };
-    // SAFETY: the closure makes two system calls; it neither allocates nor takes a lock.
+    // SAFETY: the closure makes three system calls; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(enter) };
     command.spawn().context("cannot start a process in a cgroup and namespace of its own")
 }

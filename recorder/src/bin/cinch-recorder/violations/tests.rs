@@ -133,7 +133,7 @@ fn in_one_pace_only_so_many_are_written_those_that_are_new_first() {
     for pod in 0..WRITES {
         heard(&mut ledger, &format!("old{pod}-1"), "mount", 1, 101);
     }
-    heard(&mut ledger, "new-1", "bpf", 1, 109);
+    heard(&mut ledger, "young-1", "bpf", 1, 109);
     assert_eq!(written(&mut ledger, 109), [], "there were enough");
     let told = written(&mut ledger, 110);
     assert_eq!(told.len(), WRITES);
