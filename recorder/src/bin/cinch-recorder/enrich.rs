@@ -152,3 +152,6 @@ impl Enrich {
 pub(crate) fn options(flags: &EnrichFlags) -> Options {
     Options { source: flags.source.clone(), ..Options::default() }
 }
+
+#[cfg(test)]
+mod tests;
