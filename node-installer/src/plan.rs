@@ -124,9 +124,15 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     if situation.complete {
         for (name, entry) in situation.ledger {
             if !claims.contains_key(name) {
-                let needed = claims.values().find(|key| {
-                    accepted.contains(&*key.name) && situation.wanted[*key].needs.contains(name)
-                });
+                // Also what is as it should be and lacks another one: it would be lost with this one, too.
+                let stays = |key: &Key| {
+                    let verdict = plan.verdicts.get(key);
+                    accepted.contains(&*key.name)
+                        || verdict.is_some_and(|v| v.state == NodeProfileState::Installed)
+                };
+                let needed = claims
+                    .values()
+                    .find(|key| stays(key) && situation.wanted[*key].needs.contains(name));
                 match kept(situation, name, needed.copied()) {
                     None => drop(plan.remove.insert(name.clone(), entry.key.clone())),
                     Some(message) => {

@@ -80,6 +80,8 @@ fn there_is_a_page_for_each_command_and_readers_take_it() {
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let commands: Vec<_> = commands
         .take_while(|line| !line.is_empty())
+        // A description that takes more than one line goes on further to the right.
+        .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))
         .filter_map(|line| line.split_whitespace().next())
         .collect();
     assert!(commands.len() > 8, "{help}");

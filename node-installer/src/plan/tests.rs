@@ -306,3 +306,13 @@ fn what_is_inherited_stays_although_nobody_asks_for_it() {
     world.wanted.clear();
     assert_eq!(world.removes(), ["a", "b"]);
 }
+
+#[test]
+fn what_is_inherited_stays_also_while_another_one_is_lacking() {
+    let mut world = World::having("a", "a", content("a"), LOADED);
+    world.wanted.insert(a(), needing("a", &["b", "c"]));
+    world.ledger.insert("b".into(), written(key(SelinuxProfile, "b"), "b"));
+    world.found.insert("b".into(), there("b"));
+    assert_eq!(world.says(&a()).0, NodeProfileState::Installed, "it is as it should be");
+    assert_eq!(world.removes(), [""; 0], "and would be lost with what it inherits");
+}
