@@ -82,7 +82,8 @@ impl<'a> Pod<'a> {
         let spec = json!({ "nodeName": node.name, "containers": list });
         let answer = namespace.create_object(&write::pod(&metadata, &spec)).await?.granted()?;
         let uid = object::text(&answer, "/metadata/uid")?.to_owned();
-        let folder = make(&root()?.join(format!("kubepods-test-{}", std::process::id())), &uid)?;
+        let all = root()?.join(format!("kubepods-test-{}", std::process::id()));
+        let folder = make(all.join(format!("pod{uid}")))?;
         Ok(Self {
             namespace,
             name: object::text(&answer, "/metadata/name")?.to_owned(),
@@ -100,8 +101,7 @@ impl<'a> Pod<'a> {
     /// Starts a container with a script.
     pub(crate) fn run(&self, script: &str) -> Result<Container> {
         let id = new_id();
-        let folder = Folder(self.folder.0.join(&id));
-        fs::create_dir(&folder.0).context("cannot make a cgroup")?;
+        let folder = make(self.folder.0.join(&id))?;
         let child = spawn(&folder.0, script, None)?;
         Ok(Container { id, child, _folder: folder })
     }
@@ -109,8 +109,7 @@ impl<'a> Pod<'a> {
     /// Starts a container that runs lines that it is given, but may not make this system call, and tells of it.
     pub(crate) async fn started_without(&mut self, call: libc::c_long) -> Result<Container> {
         let id = new_id();
-        let folder = Folder(self.folder.0.join(&id));
-        fs::create_dir(&folder.0).context("cannot make a cgroup")?;
+        let folder = make(self.folder.0.join(&id))?;
         let child = spawn(&folder.0, LINES, Some(filter(call)?))?;
         let name = self.containers.first().context("no container")?.clone();
         self.tell(&name, &id).await?;
@@ -203,9 +202,8 @@ fn root() -> Result<PathBuf> {
     Ok(found.context("no hierarchy of cgroup v2 is mounted")?[1].into())
 }
 
-fn make(above: &Path, uid: &str) -> Result<Folder> {
-    // Others make and remove it too.
-    let folder = above.join(format!("pod{uid}"));
+/// Makes a cgroup, and those above it, which others make and remove too.
+fn make(folder: PathBuf) -> Result<Folder> {
     for _ in 0..3 {
         if fs::create_dir_all(&folder).is_ok() {
             break;
