@@ -25,6 +25,7 @@ mod folder;
 mod loaded;
 mod mapped;
 mod permission;
+mod ring;
 mod slot;
 mod slots;
 
@@ -166,6 +167,9 @@ impl Recording {
     }
 
     /// Gives what was done, with the mount namespace's id: each thing once, as far as is remembered.
+    ///
+    /// The kernel's programs tell each thing once. What is pinned is told again to whoever finds it, until `kept` says
+    /// that it need not be; no more than half of what there is room for is held for that.
     pub fn accesses(&mut self, give: &mut dyn FnMut(u64, Access)) {
         let Self { slots, accesses, .. } = self;
         let Some(accesses) = accesses else { return };
@@ -180,6 +184,13 @@ impl Recording {
         accesses.drain(&mut inside, give);
     }
 
+    /// All that `accesses` has given until now is kept by whoever asked for it, and would not be lost with this process.
+    pub fn kept(&self) {
+        if let Some(accesses) = &self.accesses {
+            accesses.keep();
+        }
+    }
+
     /// What tells of what is done; none where nobody asked for it.
     pub fn tier(&self) -> Option<&Tiers> {
         self.accesses.as_deref().map(Accesses::tiers)
@@ -187,7 +198,9 @@ impl Recording {
 
     /// What could not be recorded.
     pub fn lost(&self) -> Lost {
-        self.slots.lost()
+        let mut lost = self.slots.lost();
+        lost.accesses += self.accesses.as_deref().map_or(0, Accesses::unreadable);
+        lost
     }
 }
 

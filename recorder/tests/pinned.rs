@@ -20,6 +20,7 @@ use profile::kinds::seccomp::Arch;
 use recorder::{
     apart,
     kernel::{KernelError, Recording, Slot, Watch},
+    seen::Access,
 };
 
 /// Set: this process has mounts of its own, and a BPF file system here.
@@ -29,6 +30,7 @@ const RECORD: &str = "CINCH_TEST_RECORD";
 
 const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
 const DENIALS: Watch = Watch { denials: true, ..CALLS };
+const ACCESSES: Watch = Watch { calls: false, accesses: true, ..CALLS };
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -41,12 +43,13 @@ fn main() -> ExitCode {
     }
     // Whoever may not load programs here is told so by name.
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 8] = [
         ("what_happens_while_nobody_is_there_is_recorded", what_happens_meanwhile_is_recorded),
         ("what_is_watched_can_be_changed_and_nothing_is_forgotten", what_is_watched_can_be_changed),
         ("whoever_was_killed_while_beginning_is_no_hindrance", a_half_made_folder_is_no_hindrance),
         ("another_layout_is_refused_and_left_as_it_is", another_layout_is_refused),
         ("a_folder_that_is_not_of_a_bpf_file_system_is_refused", a_usual_folder_is_refused),
+        ("accesses_are_told_again_until_they_are_kept", accesses_are_told_until_kept),
         ("nothing_is_attached_when_a_recording_has_ended", nothing_is_attached_after_a_recording),
         ("nothing_is_attached_when_what_was_pinned_has_ended", nothing_is_attached_after_unpin),
     ];
@@ -243,6 +246,43 @@ fn a_usual_folder_is_refused() -> Result<(), Failed> {
     }
     ensure(fs::read_dir(folder.path())?.next().is_none(), "nothing is made there")?;
     ensure(Recording::unpin(&folder.path().join("new")).is_ok(), "nothing is there to be ended")
+}
+
+/// What is told of the namespace of this first process.
+fn told(recording: &mut Recording, first: u64) -> Result<BTreeSet<Access>, Failed> {
+    let own = slot(recording, first)?.namespace;
+    let mut told = BTreeSet::new();
+    recording.accesses(&mut |namespace, access| {
+        if namespace == own {
+            told.insert(access);
+        }
+    });
+    Ok(told)
+}
+
+fn accesses_are_told_until_kept() -> Result<(), Failed> {
+    let folder = folder("kept")?;
+    let mut recording = Recording::pinned(&folder, ACCESSES)?;
+    let first = run("cat /etc/passwd >/dev/null")?;
+    let all = told(&mut recording, first)?;
+    let is_it =
+        |access: &Access| matches!(access, Access::File { path, .. } if path == "/etc/passwd");
+    ensure(all.iter().any(is_it), "the file is told")?;
+    ensure(told(&mut recording, first)?.is_empty(), "nothing is told twice by one recording")?;
+    // As if it had been killed before it could keep them.
+    drop(recording);
+    let mut recording = Recording::pinned(&folder, ACCESSES)?;
+    ensure(told(&mut recording, first)? == all, "all is told again to the next one")?;
+    recording.kept();
+    let second = run("cat /etc/group >/dev/null")?;
+    drop(recording);
+    let mut recording = Recording::pinned(&folder, ACCESSES)?;
+    ensure(!told(&mut recording, second)?.is_empty(), "what came after it is told")?;
+    drop(recording);
+    let mut recording = Recording::pinned(&folder, ACCESSES)?;
+    ensure(told(&mut recording, first)?.is_empty(), "what was kept is not told again")?;
+    drop(recording);
+    Ok(Recording::unpin(&folder)?)
 }
 
 /// Ids of the programs and links that a process holds.

@@ -6,8 +6,9 @@ use std::{
     io,
 };
 
-use aya::maps::{HashMap as Table, MapData, MapError, RingBuf};
+use aya::maps::{HashMap as Table, MapData, MapError};
 
+use super::ring::Ring;
 use crate::seen::{Access, MountOperation, Ways};
 use event::{Event, Name, What};
 use resolve::Resolved;
@@ -25,7 +26,7 @@ const TOLD_MAX: usize = 1 << 18;
 
 /// The events.
 pub(super) struct Accesses {
-    ring: RingBuf<MapData>,
+    ring: Ring,
     seen: Table<MapData, Key, u32>,
     told: Told,
     tiers: Tiers,
@@ -54,11 +55,7 @@ impl std::fmt::Debug for Accesses {
 }
 
 impl Accesses {
-    pub(super) fn new(
-        ring: RingBuf<MapData>,
-        seen: Table<MapData, Key, u32>,
-        tiers: Tiers,
-    ) -> Self {
+    pub(super) fn new(ring: Ring, seen: Table<MapData, Key, u32>, tiers: Tiers) -> Self {
         Self { ring, seen, told: Told::default(), tiers }
     }
 
@@ -81,11 +78,21 @@ impl Accesses {
         Ok(())
     }
 
-    /// Gives what is new, with its namespace.
+    /// What was given until now is kept by whoever asked for it.
+    pub(super) fn keep(&self) {
+        self.ring.keep();
+    }
+
+    /// How many times what was told could not be read.
+    pub(super) fn unreadable(&self) -> u64 {
+        self.ring.unreadable()
+    }
+
+    /// Gives what is new, with its namespace. Until it is kept, it is new for whoever begins to read after this.
     pub(super) fn drain(&mut self, inside: &mut Inside<'_>, give: &mut dyn FnMut(u64, Access)) {
         while let Some(bytes) = self.ring.next() {
             // What cannot be read is of programs of another version.
-            let Some(event) = Event::read(&bytes) else { continue };
+            let Some(event) = Event::read(bytes) else { continue };
             let namespace = event.namespace;
             let access = access(&event, inside);
             if let Some(access) = self.told.is_new(namespace, access) {

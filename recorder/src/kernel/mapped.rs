@@ -19,7 +19,15 @@ pub(super) struct Mapped {
 impl Mapped {
     /// Maps so many words from an offset on, in bytes: whole pages from the start of a page.
     pub(super) fn new(map: BorrowedFd<'_>, offset: u64, words: usize) -> io::Result<Self> {
-        let access = ProtFlags::READ | ProtFlags::WRITE;
+        Self::with(map, offset, words, ProtFlags::READ | ProtFlags::WRITE)
+    }
+
+    /// The same of what only the kernel may change: nothing is to be stored there, and loads are to be relaxed ones.
+    pub(super) fn read_only(map: BorrowedFd<'_>, offset: u64, words: usize) -> io::Result<Self> {
+        Self::with(map, offset, words, ProtFlags::READ)
+    }
+
+    fn with(map: BorrowedFd<'_>, offset: u64, words: usize, access: ProtFlags) -> io::Result<Self> {
         #[expect(unsafe_code, reason = "memory that is shared with the kernel has no safe form")]
         // SAFETY: the kernel chooses a place where nothing is.
         let start = unsafe {
@@ -44,6 +52,12 @@ impl Mapped {
         #[expect(unsafe_code, reason = "memory that is shared with the kernel has no safe form")]
         // SAFETY: inside of a word that is mapped as long as this lives, and aligned.
         Some(unsafe { &*half })
+    }
+}
+
+impl AsRef<[AtomicU64]> for Mapped {
+    fn as_ref(&self) -> &[AtomicU64] {
+        self.words()
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use daemon::error::chain;
 use recorder::{
     apart,
-    kernel::{KernelError, Lost, Recording, Watch},
+    kernel::{KernelError, Lost, Recording, Slot, Watch},
     selinuxfs::SelinuxFs,
 };
 
@@ -30,6 +30,8 @@ pub(crate) struct Eyes {
     recording: Option<(Watch, Watch, Recording)>,
     refused: Option<(Duration, String)>,
     swept: Option<Duration>,
+    /// Slots that nobody needs any more, once what was in them is on the disk: by place, with the namespace.
+    leaving: Vec<(u32, u64)>,
     /// Whether an earlier process may have left programs in the kernel.
     left: bool,
 }
@@ -37,7 +39,14 @@ pub(crate) struct Eyes {
 impl Eyes {
     /// `folder` is where programs and what they have seen are kept while no process of ours runs.
     pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder, recording: None, refused: None, swept: None, left: true }
+        Self {
+            folder,
+            recording: None,
+            refused: None,
+            swept: None,
+            leaving: Vec::new(),
+            left: true,
+        }
     }
 
     /// Why nothing is seen, or not all, where that is so.
@@ -126,6 +135,7 @@ impl Eyes {
             Err(error) => tracing::error!(error = chain(&error), "programs stay in the kernel"),
         }
         tracker.forget_slots();
+        self.leaving.clear();
         if watched {
             tracing::info!("nothing is watched any more");
         }
@@ -142,18 +152,46 @@ impl Eyes {
             tracker.step(now);
             return Ok(tracker.wanted(None, now).ask);
         };
-        let slots = recording.slots().collect::<Result<Vec<_>, _>>()?;
+        let leaving = &self.leaving;
+        let slots = |recording: &Recording| -> Result<Vec<_>, _> {
+            let is_leaving = |place, slot: &Slot| leaving.contains(&(place, slot.namespace));
+            let slots = recording.slots();
+            slots
+                .filter(|slot| !slot.as_ref().is_ok_and(|(place, slot)| is_leaving(*place, slot)))
+                .collect()
+        };
         let lost = recording.lost();
         let losses = Losses {
             namespaces: lost.namespaces,
             accesses: lost.accesses,
             permissions: lost.permissions,
         };
-        tracker.look(slots, losses, &cgroup_of, now);
-        recording.accesses(&mut |namespace, access| tracker.access(namespace, &access, now));
+        tracker.look(slots(recording)?, losses, &cgroup_of, now);
+        // Of namespaces that have come since the slots were looked at.
+        let (mut accesses, mut permissions) = (Vec::new(), Vec::new());
+        recording.accesses(&mut |namespace, access| {
+            if tracker.knows(namespace) {
+                tracker.access(namespace, &access, now);
+            } else {
+                accesses.push((namespace, access));
+            }
+        });
         recording.permissions(&mut |namespace, permission| {
-            tracker.permission(namespace, &permission, now);
+            if tracker.knows(namespace) {
+                tracker.permission(namespace, &permission, now);
+            } else {
+                permissions.push((namespace, permission));
+            }
         })?;
+        if !accesses.is_empty() || !permissions.is_empty() {
+            tracker.look(slots(recording)?, losses, &cgroup_of, now);
+        }
+        for (namespace, access) in &accesses {
+            tracker.access(*namespace, access, now);
+        }
+        for (namespace, permission) in &permissions {
+            tracker.permission(*namespace, permission, now);
+        }
         // Subjects begin and end by what was found.
         tracker.step(now);
         if watch.permissions && tracker.take_refresh() {
@@ -172,11 +210,21 @@ impl Eyes {
         for (place, muted) in &wanted.mute {
             recording.mute(*place, *muted)?;
         }
-        if !wanted.release.is_empty() {
-            // They were gone at two sweeps, between which they were looked at: nothing is new in them.
-            recording.release(&wanted.release)?;
-        }
+        self.leaving.extend(wanted.release);
         Ok(wanted.ask)
+    }
+
+    /// All that was seen is on the disk: the kernel may forget it.
+    pub(crate) fn kept(&mut self, tracker: &Tracker) -> Result<(), KernelError> {
+        let Some((.., recording)) = &mut self.recording else { return Ok(()) };
+        if !tracker.is_waiting() {
+            recording.kept();
+        }
+        if self.leaving.is_empty() {
+            return Ok(());
+        }
+        // They were gone at two sweeps, between which they were looked at: nothing is new in them.
+        recording.release(&std::mem::take(&mut self.leaving)).map(drop)
     }
 }
 

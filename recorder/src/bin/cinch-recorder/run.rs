@@ -188,7 +188,11 @@ impl Parts {
         self.metrics.recorded.set(self.tracker.active().try_into().unwrap_or(i64::MAX));
         self.metrics.seen(self.eyes.watch(), self.eyes.lost());
         // First of all what would be lost with the process.
-        self.save();
+        if self.save()
+            && let Err(error) = self.eyes.kept(&self.tracker)
+        {
+            tracing::error!(error = chain(&error), "cannot make room for what is recorded");
+        }
         for note in self.tracker.take_notes() {
             let recording = note.recording.to_string();
             tracing::warn!(recording, reason = note.reason, "{}", note.text);
@@ -231,14 +235,24 @@ impl Parts {
         }));
     }
 
-    fn save(&mut self) {
+    /// Whether all is on the disk; what is not is tried again.
+    fn save(&mut self) -> bool {
         let (changed, removed) = self.tracker.take_changed();
-        let written = changed.into_iter().map(|(key, subject)| self.disk.write(key, subject));
-        let written: Vec<_> = written.collect();
-        let removed = removed.iter().map(|key| self.disk.remove(key));
-        for error in written.into_iter().chain(removed).filter_map(Result::err) {
-            tracing::error!(error = chain(&error), "it would be lost if this process were killed");
+        let mut all = true;
+        for (key, subject) in changed {
+            if let Err(error) = self.disk.write(key.clone(), subject) {
+                tracing::error!(
+                    error = chain(&error),
+                    "it would be lost if this process were killed"
+                );
+                self.tracker.not_saved(key);
+                all = false;
+            }
         }
+        for error in removed.iter().filter_map(|key| self.disk.remove(key).err()) {
+            tracing::error!(error = chain(&error), "it would be found again by the next process");
+        }
+        all
     }
 
     /// Writes what is due, in the background.

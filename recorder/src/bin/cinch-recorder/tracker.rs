@@ -294,6 +294,11 @@ impl Tracker {
         (changed.collect(), std::mem::take(&mut self.removed).into_iter().collect())
     }
 
+    /// This could not be written to the disk.
+    pub(crate) fn not_saved(&mut self, key: SubjectKey) {
+        self.changed.insert(key);
+    }
+
     /// Tells people once.
     fn note(
         &mut self,

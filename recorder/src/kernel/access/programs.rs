@@ -6,6 +6,7 @@ use std::{
     error::Error as _,
     fs::File,
     io::{self, BufRead as _, BufReader},
+    os::fd::AsFd as _,
 };
 
 use aya::{
@@ -15,7 +16,7 @@ use aya::{
 };
 
 use super::{
-    super::{KernelError, Watch, loaded::Loaded, slot::abis},
+    super::{KernelError, Watch, loaded::Loaded, ring::Ring, slot::abis},
     Accesses, Group, Tier, Tiers,
     calls::{self, CALL},
 };
@@ -105,7 +106,9 @@ const SPANS: usize = 16;
 pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelError> {
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
     let data = |name| MapData::from_fd(loaded.map(name)?).map_err(of_map);
-    let ring = Map::RingBuf(data("access_events")?).try_into().map_err(of_map)?;
+    let events = data("access_events")?;
+    let bytes = events.info().map_err(of_map)?.max_entries();
+    let ring = Ring::new(events.fd().as_fd(), bytes).map_err(KernelError::Read)?;
     let seen = Map::HashMap(data("access_seen")?).try_into().map_err(of_map)?;
     let mut table: Array<_, [u8; CALL]> =
         Map::Array(data("access_calls")?).try_into().map_err(of_map)?;

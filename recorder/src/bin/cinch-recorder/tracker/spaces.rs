@@ -231,6 +231,20 @@ impl Tracker {
         }
     }
 
+    /// Whether a slot of this namespace was looked at.
+    pub(crate) fn knows(&self, namespace: u64) -> bool {
+        self.spaces.range((namespace, 0)..=(namespace, u32::MAX)).next().is_some()
+    }
+
+    /// Whether something was seen of which it is not known yet whose it is: it is nowhere but here and in the kernel.
+    pub(crate) fn is_waiting(&self) -> bool {
+        let by_bpf = |container: &Container| {
+            container.waiting.iter().any(|((by, _), seen)| *by == Recorder::Bpf && !seen.is_empty())
+        };
+        self.spaces.values().any(|space| !space.waiting.is_empty())
+            || self.containers.values().any(by_bpf)
+    }
+
     /// Takes in what was seen in a namespace.
     pub(super) fn route_space(
         &mut self,
@@ -359,6 +373,10 @@ impl Tracker {
         let kept =
             self.subjects.iter().find(|(_, tracked)| tracked.subject.ids.iter().any(|of| of == id));
         let kept = kept.map(|(key, _)| Whose::Of(key.pod_uid.clone(), key.container.clone()));
+        if !self.is_complete() {
+            // Recordings that select it may not be told of yet, and what it did must wait for them.
+            return kept;
+        }
         if let Some(whose) = told.or(kept) {
             return Some(whose);
         }

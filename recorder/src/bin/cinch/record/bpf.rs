@@ -110,6 +110,8 @@ impl Bpf {
                 waiting.entry(namespace).or_default().access(access);
             }
         });
+        // What is recorded here ends with this process.
+        recording.kept();
         recording.permissions(&mut |namespace, permission| {
             if ours.contains_key(&namespace) {
                 seen.permission(permission);

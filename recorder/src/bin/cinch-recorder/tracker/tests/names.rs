@@ -192,6 +192,53 @@ fn what_a_container_accessed_before_it_was_known_is_its_own() {
 }
 
 #[test]
+fn the_kernel_may_forget_what_was_accessed_once_it_is_known_by_whom() {
+    let mut world = World::new();
+    world.record("r", APPARMOR, &json!({}));
+    let pod = pod(1, &["main"]);
+    world.pod(&pod);
+    world.turn();
+    world.calls(&pod, 7, &[]);
+    world.turn();
+    assert!(world.tracker.knows(7) && !world.tracker.knows(8));
+    assert!(!world.tracker.is_waiting(), "nothing was seen yet");
+    let (access, now) = (Access::Capability("chown".into()), world.now());
+    world.tracker.take_changed();
+    world.tracker.access(7, &access, now);
+    world.turn();
+    assert!(world.tracker.is_waiting(), "it would not be on the disk");
+    world.pod(&told(&pod, "main", 7));
+    world.turn();
+    assert!(!world.tracker.is_waiting());
+    let (changed, _) = world.tracker.take_changed();
+    let seen: Vec<_> = changed.iter().flat_map(|(_, subject)| subject.seen.others()).collect();
+    assert_eq!(seen, [&access]);
+    assert!(world.tracker.take_changed().0.is_empty());
+    world.tracker.not_saved(changed[0].0.clone());
+    assert_eq!(world.tracker.take_changed().0.len(), 1, "it is tried again");
+}
+
+#[test]
+fn what_a_container_did_waits_until_all_recordings_are_known() {
+    let mut world = World::new();
+    world.tracker.known.recordings = false;
+    let pod = pod(1, &["main"]);
+    world.pod(&told(&pod, "main", 7));
+    world.calls(&pod, 7, &[]);
+    world.turn();
+    let (access, now) = (Access::Capability("chown".into()), world.now());
+    world.tracker.access(7, &access, now);
+    world.turn();
+    assert!(world.tracker.is_waiting());
+    assert_eq!(world.muted, BTreeMap::new());
+    let key = world.record("r", APPARMOR, &json!({}));
+    world.tracker.all_recordings(&[key].into());
+    world.passes(3);
+    let seen = &world.profiles["r-main-1"].seen;
+    assert_eq!(seen.others().collect::<Vec<_>>(), [&access]);
+}
+
+#[test]
 fn what_nobody_wants_is_muted_once_that_is_known() {
     let mut world = World::new();
     world.record("r", APPARMOR, &json!({}));
