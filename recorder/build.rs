@@ -5,8 +5,8 @@ use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, bail};
 
-/// The programs that record, and for measurements those that do nothing, and one that does it as others do.
-const SOURCES: [&str; 3] = ["recorder", "empty", "ring"];
+/// The programs that record, the one that knows processes that have ended, and for measurements those that do nothing, and one that does it as others do.
+const SOURCES: [&str; 4] = ["recorder", "processes", "empty", "ring"];
 
 fn main() -> anyhow::Result<()> {
     let say = |line: &str| {

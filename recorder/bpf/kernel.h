@@ -211,6 +211,8 @@ struct task_struct {
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 start_boottime;
 	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	struct mm_struct *mm;
@@ -223,4 +225,5 @@ struct task_struct {
 
 static struct task_struct *(*const get_current_task_btf)(void) = (void *)158;
 static struct pt_regs *(*const task_pt_regs)(struct task_struct *task) = (void *)175;
+static u64 (*const ktime_get_boot_ns)(void) = (void *)125;
 static long (*const find_vma)(struct task_struct *task, u64 address, void *found, void *context, u64 flags) = (void *)180;

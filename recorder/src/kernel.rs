@@ -16,6 +16,7 @@ pub use error::KernelError;
 use folder::Folder;
 use loaded::Loaded;
 use permission::Permissions;
+pub use processes::EndedProcesses;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
 
@@ -25,6 +26,7 @@ mod folder;
 mod loaded;
 mod mapped;
 mod permission;
+mod processes;
 mod ring;
 mod slot;
 mod slots;

@@ -9,6 +9,7 @@
 
 use std::{
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,7 +17,7 @@ pub use counts::{Counted, Counts};
 pub use file::From;
 pub use gather::{GatherError, Gathering};
 pub use loss::Loss;
-pub use origin::{Origin, Place, Unknown, Witness};
+pub use origin::{Ended, Origin, Place, Processes, Unknown, Witness};
 pub use source::{Choice, Source, SourceError};
 
 use crate::audit::Record;
@@ -48,6 +49,8 @@ pub struct Options {
     pub proc: PathBuf,
     /// Counted is here, which may go on from an earlier follower.
     pub counts: Counts,
+    /// Who knows of processes that have ended; without, records of those that were never looked at are nobody's.
+    pub processes: Option<Arc<dyn Processes>>,
 }
 
 impl Default for Options {
@@ -57,6 +60,7 @@ impl Default for Options {
             from: From::End,
             proc: "/proc".into(),
             counts: Counts::default(),
+            processes: None,
         }
     }
 }
@@ -87,7 +91,7 @@ impl Follower {
     /// Opens a source.
     pub fn open(options: &Options) -> Result<Self, SourceError> {
         let source = Source::open(&options.source, options.from)?;
-        let origins = Origins::new(&options.proc);
+        let origins = Origins::new(&options.proc, options.processes.clone());
         if !origins.are_of_host() {
             tracing::warn!(
                 proc = %options.proc.display(),

@@ -1,11 +1,11 @@
 //! Records of real processes under a real filter, as the kernel at hand sends them.
 //!
 //! Called with `make-calls COUNT` it is such a process: it installs a filter that logs `getppid`, and for each line that it is
-//! given calls that so often.
+//! given calls that so often. With `run-logged SCRIPT` it is a shell under the same filter.
 
 use std::{
     ffi::OsString,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
@@ -16,6 +16,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use profile::kinds::seccomp::Arch;
 use recorder::{
     audit::{Record, SeccompAction},
+    kernel::EndedProcesses,
     logs::{Choice, Event, Follower, Loss, Options, Origin, netlink::Netlink},
 };
 
@@ -25,26 +26,32 @@ type Test = fn() -> Result<(), Failed>;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 const CALLER: &str = "make-calls";
+const RUNNER: &str = "run-logged";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some(CALLER) {
-        let count = arguments.next().and_then(|count| count.parse().ok());
-        return match call(count.unwrap_or(1)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
-        };
+    let done = match (arguments.next().as_deref(), arguments.next()) {
+        (Some(CALLER), count) => {
+            Some(call(count.and_then(|count| count.parse().ok()).unwrap_or(1)))
+        }
+        (Some(RUNNER), Some(script)) => Some(run_logged(&script)),
+        _ => None,
+    };
+    if let Some(done) = done {
+        return if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let arguments = Arguments::from_args();
     // Whoever may not listen here is told so by name.
     let refused = Netlink::listen().err().map(|error| error.to_string());
-    let tests: [(&str, Test); 7] = [
+    let tests: [(&str, Test); 9] = [
         ("record_writes_a_profile_of_what_a_filter_logs", record_writes_a_profile),
+        ("record_ends_with_a_container_that_began_on_the_host", record_ends_with_a_container),
         ("a_call_that_a_filter_logs_arrives_with_whose_it_is", a_logged_call_arrives),
         ("of_200000_records_none_is_lost_while_they_are_read", none_is_lost),
         ("a_reader_that_stalls_is_told_that_records_are_missing", a_stalled_reader_is_told),
         ("in_another_network_namespace_it_says_what_is_right", another_namespace_is_refused),
         ("processes_that_have_ended_are_known_when_they_were_seen", ended_processes_are_known),
+        ("records_of_200_processes_of_a_millisecond_are_all_known", short_processes_are_known),
         ("a_number_that_is_another_processes_now_is_not_taken_for_it", reused_numbers_are_noticed),
     ];
     let trials = tests.map(|(name, test)| {
@@ -59,11 +66,21 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials.into()).exit_code()
 }
 
-/// Installs the filter, says so, and calls so often for each line.
-fn call(count: u64) -> Result<(), Box<dyn std::error::Error>> {
+/// Installs the filter, and becomes a shell that runs a script.
+fn run_logged(script: &str) -> Result<(), Box<dyn std::error::Error>> {
+    install()?;
+    Err(Command::new("sh").args(["-c", script]).exec().into())
+}
+
+fn install() -> Result<(), Box<dyn std::error::Error>> {
     let mut filter = ScmpFilterContext::new(ScmpAction::Allow)?;
     filter.add_rule(ScmpAction::Log, ScmpSyscall::from_name("getppid")?)?;
-    filter.load()?;
+    Ok(filter.load()?)
+}
+
+/// Installs the filter, says so, and calls so often for each line.
+fn call(count: u64) -> Result<(), Box<dyn std::error::Error>> {
+    install()?;
     writeln!(std::io::stdout(), "ready")?;
     for _line in std::io::stdin().lock().lines() {
         for _ in 0..count {
@@ -209,6 +226,99 @@ fn record_writes_a_profile() -> Result<(), Failed> {
     ensure(!profile.contains("- write\n"), "and nothing that the filter does not log")
 }
 
+/// A cgroup with the name of a container, until it is dropped.
+struct Cgroup(std::path::PathBuf);
+
+impl Cgroup {
+    /// None where there is no hierarchy of the second version, or nothing may be made in it.
+    fn new() -> Result<Option<Self>, Failed> {
+        let mounts = std::fs::read_to_string("/proc/self/mounts")?;
+        let fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let root = fields.into_iter().find_map(|fields| match fields[..] {
+            [_, place, "cgroup2", ..] => Some(place.to_owned()),
+            _ => None,
+        });
+        let Some(root) = root else { return Ok(None) };
+        let folder = std::path::Path::new(&root).join(format!("{:064x}", std::process::id()));
+        Ok(std::fs::create_dir(&folder).is_ok().then_some(Self(folder)))
+    }
+
+    fn id(&self) -> std::borrow::Cow<'_, str> {
+        self.0.file_name().unwrap_or_default().to_string_lossy()
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        // Those that have just ended may be in it for a moment.
+        let begun = Instant::now();
+        while std::fs::remove_dir(&self.0).is_err() && begun.elapsed() < Duration::from_secs(5) {
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// Ended when it is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Runtimes put a process into its cgroup first, and into its mount namespace after that.
+fn record_ends_with_a_container() -> Result<(), Failed> {
+    let Some(cgroup) = Cgroup::new()? else { return Ok(()) };
+    let script =
+        r#"echo $$ >"$1/cgroup.procs"; echo inside; read line; exec unshare -m "$2" make-calls 1"#;
+    let container = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(&cgroup.0)
+        .arg(std::env::current_exe()?)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut container = Running(container);
+    let mut said = BufReader::new(container.0.stdout.take().ok_or("no output")?).lines();
+    let mut input = container.0.stdin.take().ok_or("no input")?;
+    let mut hear = |right: &str| -> Result<(), Failed> {
+        let line = said.next().ok_or("it has ended")??;
+        ensure(line == right, &line)
+    };
+    hear("inside")?;
+    let recorder = Command::new(env!("CARGO_BIN_EXE_cinch"))
+        .args(["record", "--recorder", "logs", "--base", "none", "--container", &*cgroup.id()])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    let mut recorder = Running(recorder);
+    let process = recorder.0.id();
+    until("it never waits", || {
+        Ok(std::fs::read_to_string(format!("/proc/{process}/wchan"))?.contains("poll"))
+    })?;
+    input.write_all(b"now\n")?;
+    hear("ready")?;
+    input.write_all(b"go\n")?;
+    hear("done")?;
+    drop(input);
+    container.0.wait()?;
+    until("it goes on without the container", || Ok(recorder.0.try_wait()?.is_some()))?;
+    let mut profile = String::new();
+    recorder.0.stdout.take().ok_or("no output")?.read_to_string(&mut profile)?;
+    ensure(profile.contains("- getppid\n"), &profile)
+}
+
+fn until(what: &str, mut is_it: impl FnMut() -> Result<bool, Failed>) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE / 2;
+    while !is_it()? {
+        ensure(Instant::now() < deadline, what)?;
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
 /// The process goes on before the last calls are read, but not by more than there is room for, however slow this machine is.
 fn none_is_lost() -> Result<(), Failed> {
     const TURNS: usize = 20;
@@ -285,6 +395,45 @@ fn ended_processes_are_known() -> Result<(), Failed> {
     let process = late.end()?;
     let heard = hear(&mut follower, process, 1)?;
     ensure(heard.origins == [Origin::Unknown(recorder::logs::Unknown::Gone)], "never a guess")
+}
+
+/// Nobody reads until all of them have ended; they are in a mount namespace of their own, and in a cgroup.
+fn short_processes_are_known() -> Result<(), Failed> {
+    const PROCESSES: usize = 200;
+    let Ok(processes) = EndedProcesses::shared() else { return Ok(()) };
+    let Some(cgroup) = Cgroup::new()? else { return Ok(()) };
+    let options =
+        Options { source: Choice::Netlink, processes: Some(processes), ..Options::default() };
+    let mut follower = Follower::open(&options)?;
+    // A shell asks for its parent when it begins.
+    let script = format!("for i in $(seq {PROCESSES}); do sh -c :; done");
+    let ended = Command::new("sh")
+        .args(["-c", r#"echo $$ >"$1/cgroup.procs"; exec unshare -m "$2" run-logged "$3""#, "sh"])
+        .arg(&cgroup.0)
+        .arg(std::env::current_exe()?)
+        .arg(script)
+        .status()?;
+    ensure(ended.success(), &format!("{ended}"))?;
+    let mut known = std::collections::BTreeSet::new();
+    until("some are not known", || {
+        let mut wrong = None;
+        follower.read(Duration::from_millis(200), &mut |event| match event {
+            Event::Record(Record::Seccomp(record), origin, true)
+                if origin.container().is_some_and(|container| container.id == cgroup.id()) =>
+            {
+                known.extend(record.subject.pid);
+            }
+            Event::Record(Record::Seccomp(record), origin @ Origin::Unknown(_), _) => {
+                wrong = Some(format!("{:?}: {origin:?}", record.subject));
+            }
+            Event::Record(..) => {}
+            Event::Lost(loss) => wrong = Some(loss.to_string()),
+        })?;
+        match wrong {
+            Some(wrong) => Err(wrong.into()),
+            None => Ok(known.len() > PROCESSES),
+        }
+    })
 }
 
 fn reused_numbers_are_noticed() -> Result<(), Failed> {

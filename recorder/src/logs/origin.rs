@@ -17,6 +17,9 @@ use crate::{
     cgroup::Container,
 };
 
+pub use ended::{Ended, Processes};
+
+mod ended;
 mod process;
 
 /// The most processes that are kept.
@@ -105,6 +108,7 @@ pub struct Origins {
     /// The host's mount namespace, where that may be looked at.
     host: Option<u64>,
     told: Witness,
+    ended: Option<Arc<dyn Processes>>,
 }
 
 /// Looks at processes in the place of [`Origins`], from another thread: as soon as one is started, say.
@@ -131,6 +135,8 @@ struct Known {
     place: Arc<Place>,
     start: u64,
     looked: Instant,
+    /// The same in milliseconds since 1970.
+    looked_at: u64,
     /// How many processes there had been by then.
     started: u64,
 }
@@ -145,8 +151,8 @@ struct Numbers {
 }
 
 impl Origins {
-    /// With the `/proc` of the host.
-    pub fn new(proc: &Path) -> Self {
+    /// With the `/proc` of the host, and who knows of processes that have ended, where somebody does.
+    pub fn new(proc: &Path, ended: Option<Arc<dyn Processes>>) -> Self {
         let most = std::fs::read_to_string(proc.join("sys/kernel/pid_max"));
         let most = most.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(32_768_u64);
         Self {
@@ -157,6 +163,7 @@ impl Origins {
             numbers: Numbers { turn: most / 2, started: 0, counted: None },
             // A thread of the kernel has it, and may be looked at also where the first process may not.
             told: Witness { proc: proc.to_owned(), found: Arc::default() },
+            ended,
             host: process::look(proc, 2).ok().flatten().and_then(|found| found.namespace),
         }
     }
@@ -215,7 +222,8 @@ impl Origins {
         self.count(now);
         let known = self.known.get(&process).filter(|known| self.numbers.hold(known));
         let is_settled = |known: &Known| known.place.is_settled(self.host);
-        if let Some(known) = known.filter(|known| known.is_fresh(now, is_settled(known))) {
+        let is_fresh = |known: &&Known| known.is_fresh(now, is_settled(known), subject);
+        if let Some(known) = known.filter(is_fresh) {
             return if began_before(known.start) {
                 Origin::Known(Arc::clone(&known.place))
             } else {
@@ -223,7 +231,8 @@ impl Origins {
             };
         }
         match process::look(&self.proc, process) {
-            Ok(Some(found)) => {
+            // Without a namespace it is on its way out, and has been told to whoever knows of those.
+            Ok(Some(found)) if found.namespace.is_some() || self.ended.is_none() => {
                 let start = found.start;
                 let place = self.keep_found(process, found, now);
                 if began_before(start) {
@@ -232,7 +241,13 @@ impl Origins {
                     Origin::Unknown(Unknown::Reused)
                 }
             }
-            Ok(None) => {
+            Ok(found) => {
+                if let Some(place) = self.of_ended(process, subject, now) {
+                    return Origin::Known(place);
+                }
+                if let Some(found) = found {
+                    self.keep_found(process, found, now);
+                }
                 self.hear(now);
                 // What was found while it was there. Of the host's, it may have gone into a container since.
                 let known = self.known.get(&process).filter(|known| self.numbers.hold(known));
@@ -245,6 +260,21 @@ impl Origins {
             }
             Err(_) => Origin::Unknown(Unknown::Hidden),
         }
+    }
+
+    /// Where a process was that has ended, if it is the one that a record is of.
+    fn of_ended(
+        &mut self,
+        process: u32,
+        subject: &Subject<'_>,
+        now: Instant,
+    ) -> Option<Arc<Place>> {
+        let ended = self.ended.as_ref()?.ended(process)?;
+        let (start, end) = ended.times(process::booted());
+        let stamp = subject.stamp.millis;
+        let is_it =
+            start <= stamp.saturating_add(TOLERANCE) && stamp <= end.saturating_add(TOLERANCE);
+        is_it.then(|| self.keep(process, start, ended.into_place(), now))
     }
 
     /// Takes over what others have looked at.
@@ -268,7 +298,8 @@ impl Origins {
         let place = self.places.get(&place).cloned().unwrap_or_else(|| Arc::new(place));
         self.places.insert(Arc::clone(&place));
         let started = self.numbers.started;
-        let known = Known { place: Arc::clone(&place), start, looked: now, started };
+        let looked_at = process::now();
+        let known = Known { place: Arc::clone(&place), start, looked: now, looked_at, started };
         self.known.insert(process, known);
         place
     }
@@ -307,9 +338,14 @@ impl Place {
 }
 
 impl Known {
-    fn is_fresh(&self, now: Instant, settled: bool) -> bool {
-        let fresh = if settled { FRESH } else { FRESH_ON_HOST };
-        now.duration_since(self.looked) < fresh
+    fn is_fresh(&self, now: Instant, settled: bool, subject: &Subject<'_>) -> bool {
+        if settled {
+            return now.duration_since(self.looked) < FRESH;
+        }
+        // One that has just begun may have gone into a container between the look and the record.
+        let is_young = self.looked_at <= self.start.saturating_add(YOUNG);
+        let looked_before = self.looked_at < subject.stamp.millis.saturating_add(TOLERANCE);
+        !(is_young && looked_before) && now.duration_since(self.looked) < FRESH_ON_HOST
     }
 }
 

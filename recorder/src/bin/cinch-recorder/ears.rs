@@ -1,9 +1,12 @@
 //! What listens to audit records while a recording learns from logs, or always where records are enriched.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use daemon::error::chain;
-use recorder::logs::{Event, Gathering, Options};
+use recorder::{
+    kernel::EndedProcesses,
+    logs::{Event, Gathering, Options, Processes},
+};
 
 use crate::{
     enrich::Hearing,
@@ -12,6 +15,18 @@ use crate::{
 
 /// After this is tried again what was refused.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// Who knows of processes that have ended; without, records of those that end at once are nobody's, which is counted.
+pub(crate) fn ended_processes() -> Option<Arc<dyn Processes>> {
+    EndedProcesses::shared()
+        .inspect_err(|error| {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "whose the records are of processes that end at once will not be known"
+            );
+        })
+        .ok()
+}
 
 /// A thread that reads records, while somebody needs them.
 #[derive(Debug)]
@@ -56,7 +71,8 @@ impl Ears {
                 hearing.hear(event);
             }
         };
-        match Gathering::with(&self.options, also) {
+        let options = Options { processes: ended_processes(), ..self.options.clone() };
+        match Gathering::with(&options, also) {
             Ok(gathering) => (self.gathering, self.refused) = (Some(gathering), None),
             Err(error) => {
                 let error = chain(&error);

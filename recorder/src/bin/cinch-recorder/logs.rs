@@ -46,7 +46,8 @@ pub(crate) fn run(flags: LogsFlags) -> anyhow::Result<()> {
     }
     let mut enricher = entries.start(&node_name, Arc::new(Nameless))?;
     let from = if from_start { From::Start } else { From::End };
-    let options = Options { source, from, proc, ..Options::default() };
+    let processes = crate::ears::ended_processes();
+    let options = Options { source, from, proc, processes, ..Options::default() };
     let counted = follow(&options, &|| stop.load(Ordering::Relaxed), &mut |event| {
         enricher.take(&event);
     })?;

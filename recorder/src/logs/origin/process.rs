@@ -60,7 +60,7 @@ pub(super) fn look(proc: &Path, process: u32) -> io::Result<Option<Found>> {
     };
     let Some(stat) = Stat::read(&stat) else { return Ok(None) };
     let container = Container::of_process(&cgroup);
-    if stat.ending && container.is_none() {
+    if stat.ending && container.is_none() && namespace.is_none() {
         return Ok(None);
     }
     let start = stat.start.saturating_mul(TICK).saturating_add(booted());

@@ -46,7 +46,7 @@ impl Proc {
     }
 
     fn origins(&self) -> Origins {
-        Origins::new(self.folder.path())
+        Origins::new(self.folder.path(), None)
     }
 
     /// A record of a process, so many seconds after the machine began.
@@ -131,6 +131,55 @@ fn a_process_on_its_way_into_a_container_is_looked_at_again() {
     proc.ends(8);
     let gone = origins.of_subject(&proc.subject(8, 20), now + FRESH_ON_HOST);
     assert_eq!(gone, Origin::Unknown(Unknown::Gone));
+}
+
+/// What the kernel would know.
+#[derive(Debug)]
+struct Known(u32, Ended);
+
+impl Processes for Known {
+    fn ended(&self, process: u32) -> Option<Ended> {
+        (process == self.0).then(|| self.1.clone())
+    }
+}
+
+#[test]
+fn a_process_that_nobody_has_looked_at_is_where_the_kernel_says() {
+    let proc = Proc::new();
+    let ended = Ended {
+        start: Duration::from_secs(10),
+        end: Duration::from_secs(20),
+        namespace: Some(78),
+        leaf: ID.to_owned(),
+        parent: "pod9bca8d63-d5fa-6107-8384-7915bcff0eca".to_owned(),
+    };
+    let now = Instant::now();
+    // Of one before it and of one after it, which had its number, nothing is known.
+    let cases = [(7, 5, None), (7, 15, Some(ID)), (7, 25, None), (8, 15, None)];
+    for (process, second, right) in cases {
+        let known = Arc::new(Known(7, ended.clone()));
+        let mut origins = Origins::new(proc.folder.path(), Some(known));
+        let origin = origins.of_subject(&proc.subject(process, second), now);
+        assert_eq!(id(&origin), right, "{process} {second}");
+        if let Origin::Known(place) = origin {
+            assert_eq!(place.namespace, Some(78));
+            assert_eq!(place.cgroup, format!("/{}/{ID}", ended.parent));
+        }
+    }
+}
+
+#[test]
+fn a_young_process_of_the_host_is_looked_at_for_each_later_record() {
+    let proc = Proc::new();
+    let now = Instant::now();
+    let mut origins = proc.origins();
+    let since = process::now() - proc.booted;
+    let begin = |cgroup: &str| proc.begins(7, since / 1000, cgroup);
+    begin("/system.slice/containerd.service");
+    assert_eq!(id(&origins.of_subject(&proc.subject(7, since / 1000), now)), None);
+    begin(&format!("/{ID}"));
+    let later = proc.subject(7, since / 1000 + 1);
+    assert_eq!(id(&origins.of_subject(&later, now)), Some(ID), "in the same moment");
 }
 
 #[test]

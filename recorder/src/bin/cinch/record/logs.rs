@@ -7,6 +7,7 @@ use std::{
 
 use recorder::{
     apart,
+    kernel::EndedProcesses,
     logs::{Choice, Gathering, Options, Place, Unknown},
     seen::Seen,
 };
@@ -19,8 +20,12 @@ pub(super) struct Logs {
     /// The inodes of the target's mount namespaces.
     ours: BTreeSet<u64>,
     seen: Seen,
-    /// It has been started by this program, and so was there.
+    /// Some process of it was there.
     started: bool,
+    /// The mount namespace of the host, which is never the target's alone.
+    host: Option<u64>,
+    /// The processes in the target's cgroup, where it is known by that.
+    inside: BTreeSet<u32>,
 }
 
 /// When no record has come for so long after the end, none will; and for how long that is waited for.
@@ -29,9 +34,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Logs {
     pub(super) fn start() -> anyhow::Result<Self> {
-        let options = Options { source: Choice::Best, ..Options::default() };
-        let gathering = Gathering::start(&options)?;
-        Ok(Self { gathering, ours: BTreeSet::new(), seen: Seen::default(), started: false })
+        // Where that is refused, records of processes that have ended too early are told as lost.
+        let processes = EndedProcesses::shared().ok();
+        let options = Options { source: Choice::Best, processes, ..Options::default() };
+        Ok(Self {
+            gathering: Gathering::start(&options)?,
+            ours: BTreeSet::new(),
+            seen: Seen::default(),
+            started: false,
+            // A thread of the kernel is always in it.
+            host: apart::namespace(2).or_else(|_| apart::namespace(1)).ok(),
+            inside: BTreeSet::new(),
+        })
     }
 
     /// Waits for records that are still on their way.
@@ -52,6 +66,12 @@ impl Logs {
         target.process().is_some_and(|process| apart::namespace(process).is_ok())
     }
 
+    /// A runtime puts a process into its cgroup before it leaves the host's namespace.
+    fn add(&mut self, namespaces: impl IntoIterator<Item = u64>) {
+        let host = self.host;
+        self.ours.extend(namespaces.into_iter().filter(|namespace| host != Some(*namespace)));
+    }
+
     fn is_ours(&self, target: &Target, place: &Place) -> bool {
         place.namespace.is_some_and(|namespace| self.ours.contains(&namespace))
             || target.is_cgroup(&place.cgroup)
@@ -64,18 +84,20 @@ impl Source for Logs {
         if let Some(process) = target.process().filter(|_| self.ours.is_empty()) {
             self.gathering.look(process);
         }
-        self.started |= target.process().is_some();
-        self.ours.extend(target.namespaces());
+        self.inside = inside(target);
+        self.started |= target.process().is_some() || !self.inside.is_empty();
+        self.add(target.namespaces());
+        let found: Vec<_> =
+            self.inside.iter().filter_map(|id| apart::namespace(*id).ok()).collect();
+        self.add(found);
         if self.began() && self.processes().is_empty() && !Self::is_there(target) {
             self.settle();
         }
-        self.ours.extend(self.gathering.looked().and_then(|place| place.namespace));
-        if self.ours.is_empty() {
-            self.ours.extend(found(target));
-        }
+        self.add(self.gathering.looked().and_then(|place| place.namespace));
         for (place, seen) in self.gathering.take() {
             if self.is_ours(target, &place) {
-                self.ours.extend(place.namespace);
+                self.add(place.namespace);
+                self.started = true;
                 self.seen.union(&seen);
             }
         }
@@ -90,7 +112,8 @@ impl Source for Logs {
     }
 
     fn processes(&self) -> Vec<u32> {
-        self.ours.iter().flat_map(|inode| apart::processes(*inode)).collect()
+        let apart = self.ours.iter().flat_map(|inode| apart::processes(*inode));
+        apart.chain(self.inside.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn seen(&self) -> &Seen {
@@ -128,8 +151,8 @@ impl Source for Logs {
     }
 }
 
-/// The mount namespaces of processes in the target's cgroup.
-fn found(target: &Target) -> BTreeSet<u64> {
+/// The processes in the target's cgroup.
+fn inside(target: &Target) -> BTreeSet<u32> {
     if !matches!(target, Target::Container(_)) {
         return BTreeSet::new();
     }
@@ -141,5 +164,5 @@ fn found(target: &Target) -> BTreeSet<u64> {
             .filter_map(|line| line.splitn(3, ':').nth(2))
             .any(|path| target.is_cgroup(path))
     };
-    processes.filter(is_in).filter_map(|process| apart::namespace(process).ok()).collect()
+    processes.filter(is_in).collect()
 }
