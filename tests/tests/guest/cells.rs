@@ -14,9 +14,11 @@ use crate::{
 
 questions![
     seccomp_is_recorded_by_bpf_and_holds,
+    seccomp_is_recorded_from_logs_and_holds,
     apparmor_is_recorded_by_bpf_and_holds,
     apparmor_is_recorded_from_logs_and_holds,
     selinux_is_recorded_by_bpf_and_holds,
+    selinux_is_recorded_from_logs_and_holds,
 ];
 
 /// One kind, and one recorder.
@@ -74,9 +76,6 @@ cell() {
     # The template of this node gives no capabilities, and no profile may.
     [ $1 != selinux ] || work=$(echo "$work" | sed 's/busybox chroot . /busybox env /')
     [ $3 = none ] || once || fail no profile to record under
-    # Whose a line of a log is, is looked up when it comes: here the only processor may come to that when a program of some
-    # milliseconds has ended, which is told as lost. This one does itself what it does, and stays.
-    [ $2 != logs ] || work='read a </etc/name; echo $a; echo x >/tmp/b; read b </tmp/b; echo $b; read c </var/log/mine; echo $c; echo /*; busybox sleep 3; echo inside; echo all done'
     cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
     within 30 grep -q recording /tmp/said
     under $1 $3
@@ -126,6 +125,18 @@ async fn seccomp_is_recorded_by_bpf_and_holds(images: &Images) -> Result<()> {
     cell.holds(images).await
 }
 
+async fn seccomp_is_recorded_from_logs_and_holds(images: &Images) -> Result<()> {
+    let cell = Cell {
+        kind: "seccomp",
+        recorder: "logs",
+        lsm: AppArmor,
+        recording: Some("log-enricher-trace"),
+        other: "busybox ln -s /nowhere /tmp/link",
+        refused: "grep 'Operation not permitted' /tmp/other || fail for another reason",
+    };
+    cell.holds(images).await
+}
+
 const APPARMOR_REFUSED: &str =
     r#"audit 'apparmor="DENIED"' 'profile="recorded"' 'name="/etc/shadow"' || fail no line"#;
 
@@ -160,6 +171,18 @@ async fn selinux_is_recorded_by_bpf_and_holds(images: &Images) -> Result<()> {
     let cell = Cell {
         kind: "selinux",
         recorder: "bpf",
+        lsm: Selinux,
+        recording: Some("selinuxrecording"),
+        other: "cat /etc/shadow",
+        refused: SELINUX_REFUSED,
+    };
+    cell.holds(images).await
+}
+
+async fn selinux_is_recorded_from_logs_and_holds(images: &Images) -> Result<()> {
+    let cell = Cell {
+        kind: "selinux",
+        recorder: "logs",
         lsm: Selinux,
         recording: Some("selinuxrecording"),
         other: "cat /etc/shadow",
