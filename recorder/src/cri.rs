@@ -1,7 +1,11 @@
 //! Asks a container runtime which containers it knows, those that have ended included, over its socket (containerd,
 //! CRI-O): the names that Kubernetes gave them.
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    time::Duration,
+};
 
 use http::uri::PathAndQuery;
 use tonic::{
@@ -16,6 +20,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The longest answer: a node has some hundred containers.
 const ANSWER: usize = 16 << 20;
+
+/// `SANDBOX_READY` and `CONTAINER_EXITED` of `runtime.v1`.
+const READY: i32 = 0;
+const EXITED: i32 = 2;
 
 /// Labels that the kubelet gives every container.
 const POD_UID: &str = "io.kubernetes.pod.uid";
@@ -34,6 +42,27 @@ pub struct Named {
     pub pod_uid: String,
     /// None for the sandbox of a pod.
     pub container: Option<String>,
+}
+
+/// A pod as its runtime knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pod {
+    pub uid: String,
+    pub namespace: String,
+    pub name: String,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+    /// Whether its sandbox is there.
+    pub ready: bool,
+    pub containers: Vec<PodContainer>,
+}
+
+/// A container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodContainer {
+    pub id: String,
+    pub name: String,
+    pub ended: bool,
 }
 
 /// Why a runtime tells nothing.
@@ -62,8 +91,21 @@ struct Containers {
 struct Container {
     #[prost(string, tag = "1")]
     id: String,
+    #[prost(string, tag = "2")]
+    sandbox: String,
+    #[prost(message, optional, tag = "3")]
+    metadata: Option<ContainerMetadata>,
+    /// `ContainerState`.
+    #[prost(int32, tag = "6")]
+    state: i32,
     #[prost(map = "string, string", tag = "8")]
     labels: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ContainerMetadata {
+    #[prost(string, tag = "1")]
+    name: String,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -78,12 +120,23 @@ struct Sandbox {
     id: String,
     #[prost(message, optional, tag = "2")]
     metadata: Option<SandboxMetadata>,
+    /// `PodSandboxState`.
+    #[prost(int32, tag = "3")]
+    state: i32,
+    #[prost(map = "string, string", tag = "5")]
+    labels: HashMap<String, String>,
+    #[prost(map = "string, string", tag = "6")]
+    annotations: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct SandboxMetadata {
+    #[prost(string, tag = "1")]
+    name: String,
     #[prost(string, tag = "2")]
     uid: String,
+    #[prost(string, tag = "3")]
+    namespace: String,
 }
 
 impl Cri {
@@ -114,6 +167,16 @@ impl Cri {
         Ok(sandboxes.chain(containers).collect())
     }
 
+    /// All pods, with their containers; sandboxes of one pod are one.
+    pub async fn pods(&self) -> Result<Vec<Pod>, CriError> {
+        let sandboxes: Sandboxes =
+            self.ask("ListPodSandbox", "/runtime.v1.RuntimeService/ListPodSandbox").await?;
+        // Asked for later, so that the pod of each is known.
+        let containers: Containers =
+            self.ask("ListContainers", "/runtime.v1.RuntimeService/ListContainers").await?;
+        Ok(join(sandboxes, containers))
+    }
+
     async fn ask<A>(&self, what: &'static str, path: &'static str) -> Result<A, CriError>
     where
         A: prost::Message + Default + 'static,
@@ -125,6 +188,32 @@ impl Cri {
         let answer = answer.await.map_err(|status| CriError::Answer(what, Box::new(status)))?;
         Ok(answer.into_inner())
     }
+}
+
+fn join(sandboxes: Sandboxes, containers: Containers) -> Vec<Pod> {
+    let mut by_sandbox = HashMap::<String, Vec<PodContainer>>::new();
+    for container in containers.containers {
+        let name = container.metadata.unwrap_or_default().name;
+        let named = PodContainer { id: container.id, name, ended: container.state == EXITED };
+        by_sandbox.entry(container.sandbox).or_default().push(named);
+    }
+    let mut pods = BTreeMap::<String, Pod>::new();
+    for sandbox in sandboxes.items {
+        let metadata = sandbox.metadata.unwrap_or_default();
+        let own = by_sandbox.remove(&sandbox.id).unwrap_or_default();
+        let uid = if metadata.uid.is_empty() { sandbox.id } else { metadata.uid };
+        let pod = pods.entry(uid.clone()).or_insert_with(|| Pod {
+            uid,
+            namespace: metadata.namespace,
+            name: metadata.name,
+            labels: sandbox.labels.into_iter().collect(),
+            annotations: sandbox.annotations.into_iter().collect(),
+            ..Pod::default()
+        });
+        pod.ready |= sandbox.state == READY;
+        pod.containers.extend(own);
+    }
+    pods.into_values().collect()
 }
 
 #[cfg(test)]
@@ -164,13 +253,23 @@ mod tests {
                 Ok(if path.ends_with("/ListContainers") {
                     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
                     let labels = [label(POD_UID, "u"), label(CONTAINER, "main")].into();
-                    let ours = Container { id: "c".into(), labels };
-                    let foreign = Container { id: "x".into(), labels: HashMap::new() };
+                    let metadata = Some(ContainerMetadata { name: "main".into() });
+                    let sandbox = "s".to_owned();
+                    let ours =
+                        Container { id: "c".into(), sandbox, metadata, state: EXITED, labels };
+                    let foreign = Container { id: "x".into(), ..Container::default() };
                     let answer = Containers { containers: vec![ours, foreign] };
                     answer_with(answer, request).await
                 } else {
-                    let metadata = Some(SandboxMetadata { uid: "u".into() });
-                    let answer = Sandboxes { items: vec![Sandbox { id: "s".into(), metadata }] };
+                    let named = |name: &str| SandboxMetadata {
+                        name: name.into(),
+                        uid: "u".into(),
+                        namespace: "shop".into(),
+                    };
+                    let labels: HashMap<_, _> = [("app".to_owned(), "web".to_owned())].into();
+                    let metadata = Some(named("web-0"));
+                    let there = Sandbox { id: "s".into(), metadata, labels, ..Sandbox::default() };
+                    let answer = Sandboxes { items: vec![there] };
                     answer_with(answer, request).await
                 })
             })
@@ -207,7 +306,39 @@ mod tests {
             container: container.map(str::to_owned),
         };
         assert_eq!(names, [named("s", None), named("c", Some("main"))]);
+        let container = PodContainer { id: "c".into(), name: "main".into(), ended: true };
+        let pod = Pod {
+            uid: "u".into(),
+            namespace: "shop".into(),
+            name: "web-0".into(),
+            labels: [("app".to_owned(), "web".to_owned())].into(),
+            ready: true,
+            containers: vec![container],
+            ..Pod::default()
+        };
+        assert_eq!(Cri::new(&socket).unwrap().pods().await.unwrap(), [pod]);
         server.abort();
+    }
+
+    #[test]
+    fn a_pod_whose_sandbox_was_made_anew_is_one_pod_and_is_there() {
+        let sandbox = |id: &str, state| Sandbox {
+            id: id.into(),
+            metadata: Some(SandboxMetadata { uid: "u".into(), ..SandboxMetadata::default() }),
+            state,
+            ..Sandbox::default()
+        };
+        let container = |id: &str, sandbox: &str| Container {
+            id: id.into(),
+            sandbox: sandbox.into(),
+            ..Container::default()
+        };
+        let sandboxes = Sandboxes { items: vec![sandbox("new", READY), sandbox("old", 1)] };
+        let containers =
+            Containers { containers: vec![container("1", "old"), container("2", "new")] };
+        let pods = join(sandboxes, containers);
+        let ids: Vec<_> = pods.iter().flat_map(|pod| &pod.containers).map(|of| &*of.id).collect();
+        assert_eq!((pods.len(), pods.iter().all(|pod| pod.ready), ids), (1, true, vec!["2", "1"]));
     }
 
     #[tokio::test]

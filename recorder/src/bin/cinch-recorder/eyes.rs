@@ -25,7 +25,8 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// The programs, while there are some.
 #[derive(Debug)]
 pub(crate) struct Eyes {
-    folder: PathBuf,
+    /// None where nothing stays in the kernel while no process of ours runs.
+    folder: Option<PathBuf>,
     /// What was asked for, what of it there is, and the programs.
     recording: Option<(Watch, Watch, Recording)>,
     refused: Option<(Duration, String)>,
@@ -38,7 +39,7 @@ pub(crate) struct Eyes {
 
 impl Eyes {
     /// `folder` is where programs and what they have seen are kept while no process of ours runs.
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: Option<PathBuf>) -> Self {
         Self {
             folder,
             recording: None,
@@ -109,7 +110,8 @@ impl Eyes {
     }
 
     fn start(&self, watch: Watch) -> Result<Recording, KernelError> {
-        match Recording::pinned(&self.folder, watch) {
+        let Some(folder) = &self.folder else { return Recording::start(watch) };
+        match Recording::pinned(folder, watch) {
             Err(error @ KernelError::NotBpffs(..)) => {
                 let error = chain(&error);
                 tracing::warn!(error, "what is seen while no recorder runs will be lost");
@@ -121,8 +123,8 @@ impl Eyes {
                     error,
                     "beginning anew: what an earlier recorder has not published is lost"
                 );
-                Recording::unpin(&self.folder)?;
-                Recording::pinned(&self.folder, watch)
+                Recording::unpin(folder)?;
+                Recording::pinned(folder, watch)
             }
             started => started,
         }
@@ -130,7 +132,7 @@ impl Eyes {
 
     fn close(&mut self, tracker: &mut Tracker) {
         let watched = self.recording.take().is_some();
-        match Recording::unpin(&self.folder) {
+        match self.folder.as_deref().map_or(Ok(()), Recording::unpin) {
             Err(KernelError::NotBpffs(..)) | Ok(()) => self.left = false,
             Err(error) => tracing::error!(error = chain(&error), "programs stay in the kernel"),
         }

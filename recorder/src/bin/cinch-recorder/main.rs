@@ -19,6 +19,7 @@ mod metrics;
 mod profiles;
 mod roster;
 mod run;
+mod setup;
 mod source;
 mod tracker;
 mod violations;

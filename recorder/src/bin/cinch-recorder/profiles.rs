@@ -27,16 +27,18 @@ const CONTAINER: &str = "spo.x-k8s.io/container-id";
 /// There while more may come.
 pub(crate) const PARTIAL: &str = "spo.x-k8s.io/partial";
 /// The uid of the recording, as an annotation: one of the same name that was made later begins anew.
-const UID: &str = "spo.x-k8s.io/recording-uid";
+pub(crate) const UID: &str = "spo.x-k8s.io/recording-uid";
 
 /// The type under which SELinux recordings run.
-const RECORDED_TYPE: &str = "selinuxrecording.process";
+pub(crate) const RECORDED_TYPE: &str = "selinuxrecording.process";
 
 /// How profiles are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Making {
     pub(crate) machine: Arch,
     pub(crate) base: Base,
+    /// The SELinux type that containers are recorded under; none for whichever they have.
+    pub(crate) selinux_type: Option<&'static str>,
 }
 
 /// A kind of profile that can be recorded.
@@ -115,7 +117,7 @@ fn label(metadata: &mut ObjectMeta, publication: &Publication) {
 
 impl Recorded for SeccompProfile {
     fn learn(publication: &Publication, seen: &Seen, making: Making) -> Profile<Self> {
-        let Making { machine, base } = making;
+        let Making { machine, base, selinux_type: _ } = making;
         let options = learned::seccomp::Options { machine, base };
         learned::seccomp::profile(&publication.target.name, seen, options)
     }
@@ -177,8 +179,8 @@ impl Recorded for AppArmorProfile {
 }
 
 impl Recorded for SelinuxProfile {
-    fn learn(publication: &Publication, seen: &Seen, _: Making) -> Profile<Self> {
-        let options = learned::selinux::Options { recorded: Some(RECORDED_TYPE) };
+    fn learn(publication: &Publication, seen: &Seen, making: Making) -> Profile<Self> {
+        let options = learned::selinux::Options { recorded: making.selinux_type };
         learned::selinux::profile(&publication.target.name, seen, options)
     }
 

@@ -1,15 +1,9 @@
 //! Runs the daemon from its flags to its end.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, bail};
-use daemon::{
-    client,
-    contact::{Contact, Health as _},
-    error::chain,
-    signals,
-};
-use futures::future::BoxFuture;
+use daemon::{contact::Health, error::chain, signals};
 use k8s_openapi::jiff::Timestamp;
 use recorder::{
     cri::{Cri, Named},
@@ -31,8 +25,9 @@ use crate::{
     eyes::Eyes,
     metrics::Metrics,
     profiles::Making,
-    source::{Told, WAITING, cluster},
-    tracker::{Key, Moment, Outcome, Publication, Recording, Report, Tracker},
+    setup::Setup,
+    source::Told,
+    tracker::{Key, Moment, Outcome, Publication, Recording, Report, TargetKey, Tracker},
     violations::{Ledger, Occurrence},
     writer::Writer,
 };
@@ -64,29 +59,37 @@ struct Parts {
     eyes: Eyes,
     ears: Ears,
     enrich: Option<Enrich>,
-    disk: Disk,
+    disk: Option<Disk>,
     writer: Writer,
-    contact: Arc<Contact>,
+    health: Arc<dyn Health>,
     board: Arc<Board>,
     metrics: Arc<Metrics>,
     runtime: Cri,
     /// Whether a batch of writes is under way.
     writing: bool,
+    /// Whether nothing more will come, and all that has been written.
+    ending: bool,
+    written: BTreeSet<TargetKey>,
+    taken: bool,
 }
 
 /// Records until a signal.
 pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
-    let Run { node, kubeconfig, admin, state, bpf, cri, base, pace, enrich, log } = flags;
+    let Run { from, admin, state, bpf, cri, base, pace, enrich, log } = flags;
     daemon::logs::start(&log)?;
     let (stop, mut stopping) = watch::channel(false);
     let signals = signals::listen(stop)?;
     let (board, metrics) = (Arc::new(Board::default()), Arc::new(Metrics::default()));
-    let contact = Arc::new(Contact::new(cluster::KINDS));
-    let client = client::connect(kubeconfig, &contact).await?;
-    let making = Making { machine: learned::machine(), base };
-    let disk = Disk::open(&state)?;
+    let making = Making { machine: learned::machine(), base, selinux_type: None };
+    let runtime = Cri::new(&cri)?;
     let mut tracker = Tracker::new(making.machine, pace);
-    tracker.restore(disk.read()?, moment());
+    let node = from.node();
+    let setup = Setup::of(from, making, &runtime, stopping.clone(), &mut tracker).await?;
+    let Setup { health, writer, source, told, profiles } = setup;
+    let disk = state.map(|state| Disk::open(&state)).transpose()?;
+    if let Some(disk) = &disk {
+        tracker.restore(disk.read()?, moment());
+    }
     let options = enrich::options(&enrich);
     let ledger = Ledger::new(pace);
     let enrich = Enrich::new(enrich, &node, &metrics, &options.counts, ledger)?;
@@ -97,37 +100,48 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
         ears: Ears::new(options, hearing.clone()),
         enrich,
         disk,
-        writer: Writer::new(client.clone(), &node, making),
-        contact: Arc::clone(&contact),
+        writer,
+        health: Arc::clone(&health),
         board: Arc::clone(&board),
         metrics: Arc::clone(&metrics),
-        runtime: Cri::new(&cri)?,
+        runtime,
         writing: false,
+        ending: false,
+        written: BTreeSet::new(),
+        taken: false,
     };
-    let (to, told) = mpsc::channel(WAITING);
-    let (alive, ended) = oneshot::channel::<()>();
+    let (done, ended) = oneshot::channel::<usize>();
     let handle = Handle::current();
     // Programs that are loaded, and files that are written, must hold up no probe.
     std::thread::Builder::new()
         .name("record".to_owned())
         .spawn(move || {
-            // Dropped when the thread ends, however it does.
-            let _alive = alive;
-            handle.block_on(parts.record(told));
+            // Nobody waits for it when the process ends.
+            done.send(handle.block_on(parts.record(told))).unwrap_or_default();
         })
         .context("cannot start a thread")?;
-    let background: [BoxFuture<'_, ()>; 2] = [
-        Box::pin(cluster::follow_all(client, Arc::clone(&contact), node, to)),
-        Box::pin(async move { drop(ended.await) }),
-    ];
-    let listener =
-        TcpListener::bind(admin).await.with_context(|| format!("cannot listen on {admin}"))?;
-    tracing::info!(admin = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
-    let admin = admin::router(Admin { board, health: contact, metrics });
+    let probes = async {
+        let Some(admin) = admin else { return std::future::pending().await };
+        probes(admin, Admin { board, health, metrics }).await
+    };
+    // What was named is recorded to its end, and a signal is one.
+    let stopped = async {
+        match profiles {
+            Some(_) => std::future::pending().await,
+            None => drop(stopping.wait_for(|stopping| *stopping).await),
+        }
+    };
     tokio::select! {
-        ended = axum::serve(listener, admin).into_future() => ended.context("probes cannot be answered")?,
-        _ = futures::future::select_all(background) => bail!("a part of it broke off"),
-        _ = stopping.wait_for(|stopping| *stopping) => {}
+        ended = probes => ended?,
+        () = source => bail!("a part of it broke off"),
+        written = ended => match (written, profiles) {
+            (Ok(written), Some(wanted)) if written < wanted => {
+                bail!("{written} of {wanted} profiles were written: of the others nothing was seen, or the file is somebody else's")
+            }
+            (Ok(_), Some(_)) => {}
+            _ => bail!("a part of it broke off"),
+        },
+        () = stopped => {}
         () = signals => {}
     }
     if let Some(hearing) = hearing {
@@ -135,6 +149,14 @@ pub(crate) async fn run(flags: Run) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Answers probes, for ever.
+async fn probes(address: SocketAddr, admin: Admin) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
+    tracing::info!(admin = %listener.local_addr()?, version = env!("CARGO_PKG_VERSION"), "listening");
+    axum::serve(listener, admin::router(admin)).await.context("probes cannot be answered")
 }
 
 /// Now.
@@ -145,31 +167,41 @@ pub(crate) fn moment() -> Moment {
 }
 
 impl Parts {
-    /// Takes in news and looks at the kernel, for ever.
-    async fn record(mut self, mut told: mpsc::Receiver<Told>) {
+    /// Takes in news and looks at the kernel, until nothing more will come. Gives the number of profiles.
+    async fn record(mut self, mut told: mpsc::Receiver<Told>) -> usize {
         let (to_written, mut written) = mpsc::channel::<Written>(OUTCOMES);
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 news = told.recv() => {
-                    let Some(news) = news else { return };
+                    let Some(news) = news else { return self.written.len() };
                     let now = moment();
-                    news.tell(&mut self.tracker, now);
+                    self.tell(news, now);
                     while let Ok(news) = told.try_recv() {
-                        news.tell(&mut self.tracker, now);
+                        self.tell(news, now);
                     }
                 }
                 Some(written) = written.recv() => self.was_written(written),
                 _ = look.tick() => {}
             }
             self.turn(&to_written);
+            // Somebody else's file will not go away while one waits.
+            let nothing = self.taken && self.tracker.active() == 0 || self.tracker.is_idle();
+            if self.ending && !self.writing && nothing {
+                return self.written.len();
+            }
         }
+    }
+
+    fn tell(&mut self, news: Told, now: Moment) {
+        self.ending |= matches!(news, Told::End);
+        news.tell(&mut self.tracker, now);
     }
 
     fn turn(&mut self, to_written: &mpsc::Sender<Written>) {
         let now = moment();
-        let fresh = self.contact.ages().iter().all(|(kind, age)| *kind != "Pod" || *age == 0);
+        let fresh = self.health.ages().iter().all(|(kind, age)| *kind != "Pod" || *age == 0);
         self.tracker.pods_fresh(fresh);
         self.tracker.step(now);
         let needs = self.tracker.needs();
@@ -238,9 +270,10 @@ impl Parts {
     /// Whether all is on the disk; what is not is tried again.
     fn save(&mut self) -> bool {
         let (changed, removed) = self.tracker.take_changed();
+        let Some(disk) = &self.disk else { return true };
         let mut all = true;
         for (key, subject) in changed {
-            if let Err(error) = self.disk.write(key.clone(), subject) {
+            if let Err(error) = disk.write(key.clone(), subject) {
                 tracing::error!(
                     error = chain(&error),
                     "it would be lost if this process were killed"
@@ -249,7 +282,7 @@ impl Parts {
                 all = false;
             }
         }
-        for error in removed.iter().filter_map(|key| self.disk.remove(key).err()) {
+        for error in removed.iter().filter_map(|key| disk.remove(key).err()) {
             tracing::error!(error = chain(&error), "it would be found again by the next process");
         }
         all
@@ -288,6 +321,11 @@ impl Parts {
         }
         self.writing = false;
         for (publication, outcome) in written.profiles {
+            match outcome {
+                Outcome::Written => drop(self.written.insert(publication.target.clone())),
+                Outcome::Taken => self.taken = true,
+                Outcome::Failed => {}
+            }
             self.metrics.published(publication.target.kind, outcome);
             self.tracker.published(&publication, outcome, now);
         }

@@ -7,7 +7,10 @@ use tokio::sync::mpsc;
 use crate::tracker::{Key, Moment, Pod, Recording, Tracker};
 
 pub(crate) mod cluster;
+pub(crate) mod folder;
 pub(crate) mod pod;
+pub(crate) mod runtime;
+pub(crate) mod target;
 
 /// News for the tracker.
 #[derive(Debug)]
@@ -19,6 +22,8 @@ pub(crate) enum Told {
     PodGone(String),
     Pods(BTreeSet<String>),
     Namespaces(Option<BTreeSet<String>>),
+    /// Nothing more will come.
+    End,
 }
 
 /// So many news wait: it bounds what is held in memory.
@@ -38,6 +43,13 @@ impl Told {
             Self::PodGone(uid) => tracker.pod_gone(&uid, now),
             Self::Pods(uids) => tracker.all_pods(&uids, now),
             Self::Namespaces(enabled) => tracker.namespaces(enabled),
+            Self::End => {}
         }
     }
+}
+
+/// Tells the tracker.
+async fn tell(to: &ToTracker, told: Told) {
+    // It ends only when the process does.
+    drop(to.send(told).await);
 }

@@ -70,6 +70,8 @@ pub(crate) struct Tracker {
     stale: bool,
     /// Whether SELinux may have told already what it would tell of a container that has come.
     refresh: bool,
+    /// Cgroups that are recorded as containers, whatever they are called.
+    cgroups: BTreeSet<String>,
 }
 
 /// Which lists have been told in full.
@@ -81,6 +83,8 @@ struct Known {
     namespaces: bool,
     /// Whether news of pods come in time.
     pods_fresh: bool,
+    /// Whether nobody tells of a pod before its containers start.
+    pods_late: bool,
 }
 
 /// A subject, and what need not outlive us.
@@ -140,6 +144,7 @@ impl Tracker {
             noted: BTreeSet::new(),
             stale: true,
             refresh: false,
+            cgroups: BTreeSet::new(),
         }
     }
 
@@ -218,6 +223,21 @@ impl Tracker {
         self.known.pods_fresh = fresh;
     }
 
+    /// From now on nobody tells of a pod before its containers start: what they do is looked at while a recording is there.
+    pub(crate) fn pods_late(&mut self) {
+        self.known.pods_late = true;
+    }
+
+    /// Takes a cgroup, by its path in `/proc/PID/cgroup`, for a container, whose id is that path.
+    pub(crate) fn cgroup(&mut self, path: String) {
+        self.cgroups.insert(path);
+    }
+
+    /// Whether nothing is being recorded, or waits to be written.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.subjects.is_empty()
+    }
+
     /// Whether all lists have been told.
     pub(crate) fn is_complete(&self) -> bool {
         self.known.recordings && self.known.pods && self.known.namespaces
@@ -252,7 +272,7 @@ impl Tracker {
         let unsettled = self.subjects.values().filter(|tracked| !tracked.settled);
         let recorded = unsettled.map(|tracked| (tracked.subject.recorder, tracked.subject.kind));
         // While nobody tells of pods, one may start here that is to be recorded.
-        let unknown = !self.known.pods_fresh;
+        let unknown = self.known.pods_late || !self.known.pods_fresh;
         let feared = self.recordings.values().filter(|_| unknown);
         let feared = feared.filter(|recording| self.takes(recording));
         let feared = feared.map(|recording| (recording.recorder(), recording.kind()));

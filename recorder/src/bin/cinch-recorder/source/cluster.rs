@@ -19,6 +19,7 @@ use profile::{kinds::ProfileRecording, snapshot::ENABLE_RECORDING};
 use super::{
     ToTracker, Told,
     pod::{PodSpec, PodStatus, pod},
+    tell,
 };
 use crate::tracker::{Key, Pod, Recording};
 
@@ -139,9 +140,4 @@ async fn tell_namespaces(mut changes: BoxStream<'static, Change<String>>, to: &T
             tell(to, Told::Namespaces(Some(enabled.clone()))).await;
         }
     }
-}
-
-async fn tell(to: &ToTracker, told: Told) {
-    // The tracker ends only when the process does.
-    drop(to.send(told).await);
 }

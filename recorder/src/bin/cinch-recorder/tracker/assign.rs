@@ -169,7 +169,7 @@ impl Tracker {
             merge: recording.merge,
             disable: recording.disable,
             pod: pod.path(),
-            profile: profile_name(&recording.key.name, container, recording.merge, pod.suffix()),
+            profile: profile_name(&recording.rule.name, container, recording.merge, pod.suffix()),
             ids: Vec::new(),
             seen: Seen::default(),
             began: now.uptime,

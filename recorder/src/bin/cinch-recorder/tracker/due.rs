@@ -83,6 +83,27 @@ pub(crate) struct Publication {
     pub(super) stamp: Stamp,
 }
 
+#[cfg(test)]
+impl Publication {
+    /// Of one pod of `default/web`, for the seccomp profile of this name.
+    pub(crate) fn of_test(uid: &str, name: &str, seen: Seen) -> Self {
+        let kind = RecordingKind::SeccompProfile;
+        Self {
+            target: TargetKey { kind: kind.as_str(), name: name.to_owned() },
+            kind,
+            recording: Key { namespace: "default".to_owned(), name: "web".to_owned() },
+            recording_uid: uid.to_owned(),
+            container: "main".to_owned(),
+            seen,
+            pods: vec!["web-0".to_owned()],
+            partial: false,
+            over: true,
+            disable: false,
+            stamp: Stamp { revision: 1, instances: 1, partial: false },
+        }
+    }
+}
+
 /// How a write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {

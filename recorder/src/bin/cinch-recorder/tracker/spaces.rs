@@ -166,6 +166,7 @@ impl Tracker {
         // One that was made within a container's is the container's.
         let above = self.spaces.range((slot.above, 0)..=(slot.above, u32::MAX)).next();
         let above = above.and_then(|(_, space)| space.container.clone());
+        let own = self.own_cgroup(slot, cgroup_of, &(namespace, place));
         let space = self.spaces.entry((namespace, place)).or_insert_with(|| Space {
             found: now.uptime,
             since: slot.since,
@@ -182,7 +183,8 @@ impl Tracker {
             return;
         }
         if space.container.is_none() {
-            let found = cgroup::Container::of_names(&slot.leaf, &slot.parent)
+            let found = own
+                .or_else(|| cgroup::Container::of_names(&slot.leaf, &slot.parent))
                 .or_else(|| above.map(|id| cgroup::Container { pod: None, id }))
                 .or_else(|| cgroup::Container::of_process(&cgroup_of(slot.first)?));
             let Some(found) = found else {
@@ -243,6 +245,34 @@ impl Tracker {
         };
         self.spaces.values().any(|space| !space.waiting.is_empty())
             || self.containers.values().any(by_bpf)
+    }
+
+    /// The cgroup that a namespace was first seen in, where it was named, or one above it was.
+    fn own_cgroup(
+        &self,
+        slot: &Slot,
+        cgroup_of: &dyn Fn(u64) -> Option<String>,
+        space: &(u64, u32),
+    ) -> Option<cgroup::Container> {
+        let known = |space: &Space| space.foreign || space.container.is_some();
+        if self.cgroups.is_empty() || self.spaces.get(space).is_some_and(known) {
+            return None;
+        }
+        let text = cgroup_of(slot.first).unwrap_or_default();
+        let paths: Vec<_> = text.lines().filter_map(|line| line.splitn(3, ':').nth(2)).collect();
+        let is = |named: &&String| {
+            let below = |path: &&str| {
+                path.strip_prefix(&***named)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            // Of a process that has ended two names are known.
+            let (above, leaf) = named.rsplit_once('/').unwrap_or_default();
+            let parent = above.rsplit('/').next().unwrap_or_default();
+            let by_name = (&*slot.parent, &*slot.leaf) == (parent, leaf) || slot.parent == *leaf;
+            if paths.is_empty() { by_name } else { paths.iter().any(below) }
+        };
+        let path = self.cgroups.iter().find(is)?;
+        Some(cgroup::Container { pod: None, id: path.clone() })
     }
 
     /// Takes in what was seen in a namespace.

@@ -18,7 +18,7 @@ use recorder::logs::violation::digest;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::{MANAGER, MESSAGE, PATIENCE, Writer};
+use super::{Cluster, MANAGER, MESSAGE, PATIENCE};
 use crate::violations::Occurrence;
 
 const REASON: &str = "ProfileViolation";
@@ -27,7 +27,7 @@ const REASON: &str = "ProfileViolation";
 const NAME: usize = 253;
 const INSTANCE: usize = 128;
 
-impl Writer {
+impl Cluster {
     /// Tells of a violation, or that it goes on. How often it had happened before this process counted.
     pub(crate) async fn violation(&self, occurrence: &Occurrence) -> Result<u64, ()> {
         let error = match timeout(PATIENCE, self.write_violation(occurrence)).await {
