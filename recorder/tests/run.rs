@@ -478,13 +478,13 @@ fn key() -> Result<(), Failed> {
     let place = Place::new(NO_FOLDERS)?;
     std::fs::write(
         place.path("count"),
-        // A shell that reads may miss a signal that comes just before; one that waits for a child does not.
         "trap 'n=$((n + 1)); echo \"got $n\"' INT\necho ready\nwhile [ -z \"$n\" ]; do sleep 0.1; done\nread line\necho \"line $line\"\nexit 6\n",
     )?;
     let own = shown(env!("CARGO_BIN_EXE_cinch").as_ref());
     let line = format!("exec {own} run --profile profile -- sh count");
-    let mut script = Command::new("script")
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
+    let mut script = Command::new("env")
+        // A shell that was begun with the signal ignored, as in the background of another one, cannot trap it.
+        .args(["--default-signal=INT", "script", "-q", "-e", "-c", &line, "/dev/null"])
         .current_dir(place.0.path())
         .env("SHELL", "/bin/sh")
         .stdin(Stdio::piped())
