@@ -10,7 +10,7 @@
 //! ```
 //!
 //! It is an upper bound as far as it was told where numbers come from (`Report::unresolved`), which files are loaded
-//! ([`plugins`]), and which other programs are started (name them as entry points). Code that a program makes while it
+//! (`plugins`), and which other programs are started (name them as entry points). Code that a program makes while it
 //! runs is not seen.
 
 use std::{
