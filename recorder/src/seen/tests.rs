@@ -1,3 +1,5 @@
+//! What one container was seen doing: its bounds, unions, and what is read of it again.
+
 use proptest::{prelude::*, sample::select};
 
 use super::*;

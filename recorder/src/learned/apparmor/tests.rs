@@ -1,3 +1,5 @@
+//! What AppArmor profiles allow of what was seen, and beyond it.
+
 use profile::{
     algebra::apparmor::{Permission, matches, permissions},
     kinds::{Validate as _, apparmor::MountOperation},

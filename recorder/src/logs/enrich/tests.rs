@@ -1,3 +1,5 @@
+//! What gets a name, and what waits for one.
+
 use std::sync::Mutex;
 
 use super::*;

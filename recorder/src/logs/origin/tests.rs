@@ -1,3 +1,5 @@
+//! Whose a record is, with a folder in place of /proc.
+
 use std::{fs, os::unix::fs::symlink};
 
 use tempfile::TempDir;

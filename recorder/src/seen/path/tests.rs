@@ -1,3 +1,5 @@
+//! What becomes a glob in a path, and that nothing else does.
+
 use profile::{algebra::apparmor::matches, render};
 use proptest::{prelude::*, sample::select};
 

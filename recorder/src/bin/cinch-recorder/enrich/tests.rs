@@ -1,3 +1,5 @@
+//! Which lines come of which records, and what becomes of those that wait for names.
+
 use std::{path::Path, time::Duration};
 
 use clap::Parser as _;

@@ -1,3 +1,5 @@
+//! Which Events come of which violations, when, and how many.
+
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
