@@ -147,4 +147,18 @@ pub struct RecordedContainer {
     #[serde(default)]
     #[schemars(range(min = 0))]
     pub lost: i64,
+    /// How what was seen grew over time: at most 32 points, which never say more than was seen by then.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
+    pub history: Vec<SeenAt>,
+}
+
+/// How much had been seen at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub struct SeenAt {
+    /// The time.
+    pub at: Time,
+    /// How many different things had been seen by then.
+    #[schemars(range(min = 0))]
+    pub seen: i64,
 }

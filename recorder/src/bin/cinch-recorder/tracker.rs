@@ -22,6 +22,7 @@ pub(crate) use subject::{Moment, Subject, SubjectKey};
 
 mod assign;
 mod due;
+mod history;
 mod pod;
 mod recording;
 mod spaces;

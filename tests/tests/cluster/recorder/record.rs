@@ -218,7 +218,10 @@ async fn a_recording_ends_when_nothing_is_new(shared: &Shared) -> Result<()> {
     container.does("mkdir /tmp/$$; rmdir /tmp/$$").await?;
     let status =
         until_status(&space, &name, "is complete", |status| status[PHASE] == "Complete").await?;
-    ensure!(status["containers"][0]["stableSeconds"].as_i64() >= Some(4), "{status}");
+    let said = &status["containers"][0];
+    ensure!(said["stableSeconds"].as_i64() >= Some(4), "{status}");
+    let points = said["history"].as_array().context("no history")?;
+    ensure!(points.last().is_some_and(|last| last["seen"] == said["seen"]), "{status}");
     let it = format!("{name}-main");
     let it = until_profile(cluster, KIND, &it, "is final", |it| !is_partial(it)).await?;
     ensure!(allows(&it, "mkdir"), "{it}");

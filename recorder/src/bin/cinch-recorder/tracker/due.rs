@@ -12,7 +12,7 @@ use profile::kinds::{
 };
 use recorder::seen::Seen;
 
-use super::{Key, Moment, Recording, SubjectKey, Tracked, Tracker};
+use super::{Key, Moment, Recording, SubjectKey, Tracked, Tracker, history};
 
 /// The status has room for no more.
 const WORKLOADS: usize = 100;
@@ -473,15 +473,21 @@ impl Report {
                 last_new_at: None,
                 stable_seconds: 0,
                 lost: 0,
+                history: Vec::new(),
             });
             let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
             said.profile = entry.profile.clone().or_else(|| said.profile.take());
             said.seen = said.seen.max(count(entry.seen as u64));
             said.lost = said.lost.max(count(entry.lost));
             let newest = entry.newest.map(|wall| Moment { wall, ..now }.time());
+            if let Some(at) = &newest {
+                history::add(&mut said.history, at, said.seen);
+            }
             said.last_new_at = said.last_new_at.take().max(newest);
         }
+        let most = history::room(containers.len());
         for said in containers.values_mut() {
+            history::thin(&mut said.history, most);
             let since =
                 said.last_new_at.as_ref().map(|time| now.wall.duration_since(time.0).as_secs());
             said.stable_seconds = since.unwrap_or_default().max(0);

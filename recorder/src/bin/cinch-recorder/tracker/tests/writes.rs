@@ -26,7 +26,7 @@ fn a_recording_is_written_seldom_while_nothing_is_new() {
 
 #[test]
 fn what_is_new_each_second_is_written_after_growing_times() {
-    let (mut world, _, pod) = world("None");
+    let (mut world, key, pod) = world("None");
     for number in 0..300 {
         let name = syscall::name(Arch::X86_64, number).unwrap();
         world.calls(&pod, 7, &[name]);
@@ -34,6 +34,11 @@ fn what_is_new_each_second_is_written_after_growing_times() {
     }
     assert!(world.writes <= 6, "{} profiles in 300 seconds", world.writes);
     assert!(world.statuses <= 31, "{} statuses in 300 seconds", world.statuses);
+    // The status remembers how it grew, one point for each time that it said more.
+    let container = &world.status(&key).containers[0];
+    let points: Vec<_> = container.history.iter().map(|point| point.seen).collect();
+    assert!((20..=31).contains(&points.len()) && points.is_sorted(), "{points:?}");
+    assert_eq!(points.last(), Some(&container.seen));
     // The end has to wait for nothing.
     world.pod(&done(&pod));
     world.passes(15);
