@@ -1,6 +1,8 @@
 # What can be done here: `make` alone tells.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-guest bench fuzz check crds
+.PHONY: help demo test test-guest bench fuzz check crds images
+# Of what is built as a whole; make images PROFILE=debug is quicker, for trying something out.
+PROFILE ?= release
 
 help: ## Tell what can be done here
 	@sed -n 's/^\([a-z-]*\):.* ## /  make \1	/p' Makefile
@@ -32,3 +34,8 @@ check: ## Format, lints, documentation, licences, generated files
 
 crds: ## Write charts/cinch/crds from the types in profile/
 	cargo run --quiet --package profile --bin crds
+
+images: ## Build container images under build/images, without a network and without a container engine
+	@tests/prepare rust tools
+	cargo build --locked --profile $(PROFILE:debug=dev) --bin cinch-webhook --bin cinch-node-installer --bin cinch-recorder
+	cargo run --quiet --locked --package images -- --profile $(PROFILE)
