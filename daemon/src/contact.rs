@@ -54,7 +54,8 @@ impl Contact {
         let singular = plural.strip_suffix('s').unwrap_or_default();
         let mut states = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         for (kind, state) in states.iter_mut() {
-            if kind.eq_ignore_ascii_case(singular) {
+            // There are kinds whose names are plural already.
+            if kind.eq_ignore_ascii_case(singular) || kind.eq_ignore_ascii_case(plural) {
                 *state = State::Good;
             }
         }
@@ -138,5 +139,14 @@ mod tests {
         assert_eq!(age("ProfileBinding"), 7, "never heard since the start");
         contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/seccompprofiles");
         assert_eq!(age("SeccompProfile"), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kind_whose_name_is_plural_is_heard_as_well() {
+        let contact = Contact::new(["NodeSecurityProfiles"]);
+        tokio::time::advance(std::time::Duration::from_secs(3)).await;
+        assert_eq!(contact.ages(), [("NodeSecurityProfiles", 3)]);
+        contact.heard("/apis/security-profiles-operator.x-k8s.io/v1/nodesecurityprofiles");
+        assert_eq!(contact.ages(), [("NodeSecurityProfiles", 0)]);
     }
 }
