@@ -28,6 +28,8 @@ pub(crate) enum Command {
     Serve(Box<ServeFlags>),
     /// Say which binding wins for each container of a pod, and show the pod after the patch
     Explain(ExplainFlags),
+    /// Keep the books: which workloads use what, how far profiles are, what may go; of several one does
+    Controller(ControllerFlags),
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +107,68 @@ pub(crate) struct ExplainFlags {
     /// Print text, or JSON for scripts
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControllerFlags {
+    /// Answer /livez, /readyz and /metrics on this address
+    #[arg(long, env = "CINCH_ADMIN", value_name = "ADDR:PORT", default_value_t = SocketAddr::new(ANY, ADMIN_PORT))]
+    admin: SocketAddr,
+    /// Reach the cluster as this file says; without it, as the pod's service account or $KUBECONFIG says
+    #[arg(long, env = "CINCH_KUBECONFIG", value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Lead while this Lease is ours: of all controllers with the same one, one writes
+    #[arg(
+        long,
+        env = "CINCH_LEASE",
+        value_name = "NAMESPACE/NAME",
+        default_value = "security-profiles-operator/cinch-controller"
+    )]
+    lease: String,
+    /// Hold the Lease under this name, which no other controller may have; without it, the name of the host
+    #[arg(long, env = "CINCH_IDENTITY", value_name = "NAME")]
+    identity: Option<String>,
+    /// Log at this level, or by a filter such as info,webhook=debug
+    #[arg(long, env = "CINCH_LOG", value_name = "FILTER", default_value = "info")]
+    log: String,
+}
+
+/// What `controller` is to do.
+#[derive(Debug)]
+pub(crate) struct Controller {
+    pub(crate) admin: SocketAddr,
+    pub(crate) kubeconfig: Option<PathBuf>,
+    pub(crate) place: webhook::controller::leader::Place,
+    pub(crate) identity: String,
+    pub(crate) log: String,
+}
+
+impl ControllerFlags {
+    /// The flags as meant.
+    pub(crate) fn meant(self) -> anyhow::Result<Controller> {
+        let Self { admin, kubeconfig, lease, identity, log } = self;
+        let place = match lease.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+                webhook::controller::leader::Place {
+                    namespace: namespace.to_owned(),
+                    name: name.to_owned(),
+                }
+            }
+            _ => bail!("--lease {lease:?}: NAMESPACE/NAME is needed"),
+        };
+        let identity = match identity.filter(|identity| !identity.is_empty()) {
+            Some(identity) => identity,
+            None => host_name().context("no name for --identity")?,
+        };
+        Ok(Controller { admin, kubeconfig, place, identity, log })
+    }
+}
+
+/// The name of the host, which is the pod's in a cluster.
+fn host_name() -> anyhow::Result<String> {
+    const PATH: &str = "/proc/sys/kernel/hostname";
+    let name = std::fs::read_to_string(PATH).with_context(|| format!("cannot read {PATH}"))?;
+    Ok(name.trim().to_owned())
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -239,7 +303,7 @@ mod tests {
         let command = ["cinch-webhook", "serve"].iter().chain(flags);
         match Cli::try_parse_from(command)?.command {
             Command::Serve(flags) => flags.meant(),
-            Command::Explain(_) => unreachable!(),
+            Command::Explain(_) | Command::Controller(_) => unreachable!(),
         }
     }
 
@@ -257,5 +321,22 @@ mod tests {
         let (serve, _) = serve(&["--certs", "c", "--manifests", "m", "--linger", "1m30s"]).unwrap();
         assert!(!serve.needs_cluster());
         assert_eq!(serve.limits.linger, Duration::from_secs(90));
+    }
+
+    #[test]
+    fn a_controller_holds_its_lease_under_the_name_of_the_host_unless_told_otherwise() {
+        let controller = |flags: &[&str]| {
+            let command = ["cinch-webhook", "controller"].iter().chain(flags);
+            match Cli::try_parse_from(command).unwrap().command {
+                Command::Controller(flags) => flags.meant(),
+                Command::Serve(_) | Command::Explain(_) => unreachable!(),
+            }
+        };
+        let usual = controller(&[]).unwrap();
+        assert_eq!(usual.identity, host_name().unwrap());
+        assert_eq!(usual.place.namespace, "security-profiles-operator");
+        let error = controller(&["--lease", "name"]).unwrap_err().to_string();
+        assert_eq!(error, "--lease \"name\": NAMESPACE/NAME is needed");
+        assert_eq!(controller(&["--identity", "a"]).unwrap().identity, "a");
     }
 }

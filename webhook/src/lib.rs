@@ -5,9 +5,12 @@
 //!                                               answer: review --> decide (profile) --> patch, warnings --> bytes
 //!  kube-apiserver --TLS--> server --> routes --/
 //! ```
+//!
+//! What is left to be done after admission is the [`controller`]'s, in a process of its own.
 
 pub mod admin;
 pub mod answer;
+pub mod controller;
 pub mod explain;
 pub mod metrics;
 pub mod patch;

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(flags) => serve(*flags),
         Command::Explain(flags) => run::explain(&flags),
+        Command::Controller(flags) => controller(flags),
     };
     match done {
         Ok(code) => code,
@@ -23,6 +24,20 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn controller(flags: args::ControllerFlags) -> anyhow::Result<ExitCode> {
+    let controller = match flags.meant() {
+        Ok(meant) => meant,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "error: {error:?}"));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    // It waits nearly always: one thread does all of it, with less memory than several.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start")?.block_on(run::controller(controller))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn serve(flags: args::ServeFlags) -> anyhow::Result<ExitCode> {

@@ -12,7 +12,7 @@ use daemon::{client, contact::Contact, signals};
 use tokio::{net::TcpListener, sync::watch};
 use webhook::{
     admin::{self, Admin},
-    explain,
+    controller, explain,
     metrics::Metrics,
     routes::{self, Reviews},
     seal::HmacSeal,
@@ -23,7 +23,7 @@ use webhook::{
     world::Kind,
 };
 
-use crate::args::{Certs, ExplainFlags, Objects, Output, Serve};
+use crate::args::{Certs, Controller, ExplainFlags, Objects, Output, Serve};
 
 /// Serves reviews until a signal.
 pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
@@ -120,6 +120,38 @@ pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::
         ended = server => ended.context("the server broke off")?,
         ended = axum::serve(admin_listener, admin).into_future() => ended.context("probes cannot be answered")?,
         _ = background => bail!("the watch ended"),
+        () = signals => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Keeps the books until a signal.
+pub(crate) async fn controller(flags: Controller) -> anyhow::Result<()> {
+    let Controller { admin, kubeconfig, place, identity, log } = flags;
+    daemon::logs::start(&log)?;
+    let (stop, stopping) = watch::channel(false);
+    let signals = signals::listen(stop)?;
+    let contact = Arc::new(Contact::new(controller::kinds()));
+    let client = client::connect(kubeconfig, &contact).await?;
+    let admin =
+        TcpListener::bind(admin).await.with_context(|| format!("cannot listen on {admin}"))?;
+    tracing::info!(
+        admin = %admin.local_addr()?,
+        identity,
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+    let running = controller::run(controller::Controller {
+        client,
+        contact,
+        place,
+        identity,
+        admin,
+        stopping,
+    });
+    tokio::select! {
+        ended = running => ended.context("the controller broke off")?,
         () = signals => {}
     }
     tracing::info!("stopped");
