@@ -1,7 +1,9 @@
-//! What every daemon has: a watch that resumes, a folder of manifests, logs, probes, signals.
+//! What every daemon has: a watch that resumes, a folder of manifests, logs, probes, signals, files that
+//! are replaced whole.
 
 pub mod client;
 pub mod contact;
+pub mod disk;
 pub mod error;
 pub mod logs;
 pub mod manifests;

@@ -1,12 +1,9 @@
-//! Files that are replaced, and what is remembered of them.
+//! What is remembered of files.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt as _, symlink},
-};
+use std::{fs, os::unix::fs::symlink};
 
 use proptest::prelude::*;
-use rstest::rstest;
+use rustix::fs::Mode;
 use tempfile::TempDir;
 
 use super::*;
@@ -17,132 +14,22 @@ fn folder() -> (TempDir, Folder) {
     (temp, folder)
 }
 
-fn replace(folder: &Folder, name: &str, content: &str) -> Result<(), DiskError> {
-    folder.replace(&[(name, content.as_bytes())]).pop().unwrap()
-}
-
 fn look(folder: &Folder, name: &str) -> File {
-    folder.look(name, &mut Seen::default()).unwrap()
+    Seen::default().look(folder, name).unwrap()
 }
 
-fn content(text: &str) -> File {
-    File::Content(Digest::of(text.as_bytes()))
-}
-
-#[rstest]
-#[case::flushed_one_by_one(1)]
-#[case::just_below_the_bound(FLUSH_AT_ONCE - 1)]
-#[case::flushed_at_once(FLUSH_AT_ONCE)]
-#[case::many(1000)]
-fn files_are_replaced_and_nothing_else_is_left(#[case] count: usize) {
+#[test]
+fn what_is_no_file_of_ours_is_told_apart_and_neither_followed_nor_waited_for() {
     let (temp, folder) = folder();
-    for text in ["old and longer", "new"] {
-        let names: Vec<_> = (0..count).map(|number| number.to_string()).collect();
-        let files: Vec<_> = names.iter().map(|name| (&**name, text.as_bytes())).collect();
-        assert!(folder.replace(&files).iter().all(Result::is_ok));
-        for name in names {
-            assert_eq!(fs::read_to_string(temp.path().join(name)).unwrap(), text);
-        }
-        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), count);
-    }
-}
-
-#[test]
-fn a_file_that_cannot_be_replaced_stops_no_other() {
-    let (temp, folder) = folder();
-    let long = "n".repeat(256);
-    let mut files = vec![(&*long, &b"x"[..])];
-    let names: Vec<_> = (0..FLUSH_AT_ONCE).map(|number| number.to_string()).collect();
-    files.extend(names.iter().map(|name| (&**name, &b"x"[..])));
-    let results = folder.replace(&files);
-    assert!(results[0].is_err() && results[1..].iter().all(Result::is_ok));
-    assert_eq!(fs::read_dir(temp.path()).unwrap().count(), FLUSH_AT_ONCE, "no temporary is left");
-}
-
-#[test]
-fn a_reader_has_the_old_file_until_the_new_one_is_whole() {
-    let (temp, folder) = folder();
-    replace(&folder, "a", "old").unwrap();
-    let before = fs::metadata(temp.path().join("a")).unwrap().ino();
-    let mut open = fs::File::open(temp.path().join("a")).unwrap();
-    replace(&folder, "a", "new").unwrap();
-    let mut text = String::new();
-    io::Read::read_to_string(&mut open, &mut text).unwrap();
-    assert_eq!(text, "old");
-    assert_ne!(fs::metadata(temp.path().join("a")).unwrap().ino(), before);
-}
-
-#[test]
-fn links_are_replaced_and_removed_but_never_followed() {
-    let (temp, folder) = folder();
-    let target = temp.path().join("target");
-    fs::write(&target, "theirs").unwrap();
-    symlink(&target, temp.path().join("a")).unwrap();
-    assert_eq!(look(&folder, "a"), File::Other("a link"));
-    assert!(folder.read("a").is_err());
-    replace(&folder, "a", "ours").unwrap();
-    assert_eq!(look(&folder, "a"), content("ours"));
-    symlink(&target, temp.path().join("b")).unwrap();
-    folder.remove("b").unwrap();
-    assert_eq!(look(&folder, "b"), File::Absent);
-    assert_eq!(fs::read_to_string(target).unwrap(), "theirs");
-}
-
-#[test]
-fn a_folder_that_is_a_link_is_not_opened() {
-    let (temp, _folder) = folder();
-    fs::create_dir(temp.path().join("real")).unwrap();
-    symlink(temp.path().join("real"), temp.path().join("link")).unwrap();
-    let error = Folder::open(&temp.path().join("link")).unwrap_err();
-    assert_eq!(daemon::error::chain(&error).matches("links are not followed").count(), 1);
-    assert!(Folder::make(&temp.path().join("link")).is_err());
-    assert!(Folder::open(&temp.path().join("nowhere")).unwrap().is_none());
-}
-
-#[test]
-fn an_empty_folder_in_the_place_of_a_file_goes_and_a_full_one_stays() {
-    let (temp, folder) = folder();
-    fs::create_dir(temp.path().join("a")).unwrap();
-    assert_eq!(look(&folder, "a"), File::Other("a folder"));
-    replace(&folder, "a", "ours").unwrap();
-    assert_eq!(look(&folder, "a"), content("ours"));
-    fs::create_dir_all(temp.path().join("b/theirs")).unwrap();
-    let error = daemon::error::chain(&replace(&folder, "b", "ours").unwrap_err());
-    assert!(error.ends_with("a folder is in its place, and it is not empty"), "{error}");
-    assert!(folder.remove("b").is_err());
-    assert!(temp.path().join("b/theirs").exists());
-    fs::create_dir(temp.path().join("c")).unwrap();
-    folder.remove("c").unwrap();
-    assert_eq!(folder.names().unwrap().len(), 2);
-}
-
-#[test]
-fn what_a_killed_process_has_left_is_swept_and_nothing_else_is() {
-    let (temp, folder) = folder();
-    fs::write(temp.path().join(format!("{TEMPORARY}17")), "half").unwrap();
-    fs::write(temp.path().join("theirs"), "theirs").unwrap();
-    fs::write(temp.path().join(".cinch"), "theirs").unwrap();
-    folder.sweep().unwrap();
-    let mut names = folder.names().unwrap();
-    names.sort();
-    assert_eq!(names, [".cinch", "theirs"]);
-}
-
-#[test]
-fn a_file_that_is_gone_is_removed_without_an_error() {
-    let (_temp, folder) = folder();
-    folder.remove("a").unwrap();
-}
-
-#[test]
-fn a_pipe_is_not_waited_for() {
-    let (temp, folder) = folder();
-    let mode = Mode::from_raw_mode(0o600);
-    fs::write(temp.path().join("a"), "").unwrap();
-    rustix::fs::mknodat(&folder, "pipe", FileType::Fifo, mode, 0).unwrap();
+    fs::write(temp.path().join("file"), "ours").unwrap();
+    symlink("file", temp.path().join("link")).unwrap();
+    fs::create_dir(temp.path().join("folder")).unwrap();
+    rustix::fs::mknodat(&folder, "pipe", FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+    assert_eq!(look(&folder, "file"), File::Content(Digest::of(b"ours")));
+    assert_eq!(look(&folder, "link"), File::Other("a link"));
+    assert_eq!(look(&folder, "folder"), File::Other("a folder"));
     assert_eq!(look(&folder, "pipe"), File::Other("a special file"));
-    replace(&folder, "pipe", "ours").unwrap();
-    assert_eq!(look(&folder, "pipe"), content("ours"));
+    assert_eq!(look(&folder, "none"), File::Absent);
 }
 
 /// What happens to a file between two looks.
@@ -190,7 +77,7 @@ proptest! {
                 }
             }
             let truth = fs::read(&path).map_or(File::Absent, |text| File::Content(Digest::of(&text)));
-            prop_assert_eq!(folder.look("a", &mut seen).unwrap(), truth);
+            prop_assert_eq!(seen.look(&folder, "a").unwrap(), truth);
         }
     }
 

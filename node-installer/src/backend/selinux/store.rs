@@ -55,7 +55,7 @@ impl Store {
         let Some(folder) = Folder::open(&self.module(name))? else { return Ok(File::Absent) };
         let mut all_seen = self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let seen = all_seen.entry(name.into()).or_default();
-        let file = folder.look_through("cil", seen, |text| Digest::of(&unpacked(text)));
+        let file = seen.look_through(&folder, "cil", |text| Digest::of(&unpacked(text)));
         drop(all_seen);
         Ok(file?)
     }

@@ -271,16 +271,12 @@ impl Parts {
     fn save(&mut self) -> bool {
         let (changed, removed) = self.tracker.take_changed();
         let Some(disk) = &self.disk else { return true };
-        let mut all = true;
-        for (key, subject) in changed {
-            if let Err(error) = disk.write(key.clone(), subject) {
-                tracing::error!(
-                    error = chain(&error),
-                    "it would be lost if this process were killed"
-                );
-                self.tracker.not_saved(key);
-                all = false;
-            }
+        let failed = if changed.is_empty() { Vec::new() } else { disk.write(changed) };
+        let all = failed.is_empty();
+        for (key, error) in failed {
+            let error = chain(&error);
+            tracing::error!(error, "it would be lost if this process were killed");
+            self.tracker.not_saved(key);
         }
         for error in removed.iter().filter_map(|key| disk.remove(key).err()) {
             tracing::error!(error = chain(&error), "it would be found again by the next process");
