@@ -112,6 +112,9 @@ pub struct ProfileRecordingStatus {
     /// How far the recording is: Waiting (for pods), Recording or Complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<RecordingPhase>,
+    /// When the first container began to be recorded: from then on stopAfter counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
     /// What was seen, by container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(

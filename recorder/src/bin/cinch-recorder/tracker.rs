@@ -8,6 +8,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher as _, RandomState},
     time::Duration,
 };
 
@@ -33,6 +34,9 @@ mod tests;
 /// The longest wait for the name of a container that has ended.
 const NAME: Duration = Duration::from_secs(5);
 
+/// The longest time, on top of the pace, for which it is left to others to end a recording. Each recorder has a time of its own.
+const PATIENCE: Duration = Duration::from_mins(2);
+
 /// For how long a pod that is gone is remembered, for what is still to be said of it.
 const MEMORY: Duration = Duration::from_mins(1);
 
@@ -42,6 +46,8 @@ pub(crate) struct Tracker {
     machine: Arch,
     /// Between two writes of one object.
     pace: Duration,
+    /// For how long it is left to others to end what nothing is known of here.
+    patience: Duration,
     recordings: BTreeMap<Key, Recording>,
     /// By uid.
     pods: BTreeMap<String, Pod>,
@@ -125,6 +131,9 @@ impl Tracker {
         Self {
             machine,
             pace,
+            patience: pace.saturating_add(Duration::from_secs(
+                RandomState::new().hash_one(()) % PATIENCE.as_secs(),
+            )),
             recordings: BTreeMap::new(),
             pods: BTreeMap::new(),
             gone: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use profile::kinds::{Recorder, RecordingKind};
 use recorder::seen::Seen;
 
@@ -197,23 +198,31 @@ impl Tracker {
     pub(super) fn stop(&mut self, now: Moment) {
         let mut over = Vec::new();
         for recording in self.recordings.values().filter(|recording| !self.is_over(recording)) {
-            let Some(told) = self.reports.get(&recording.key) else { continue };
-            let Some(began) = told.began.filter(|_| told.uid == recording.uid) else { continue };
-            let stop = recording.stop_after.is_some_and(|after| now.since(began) >= after);
-            let stable = recording.stable_for.is_some_and(|quiet| {
-                // Of what has not begun nobody can say that it is over.
-                let newest = self.newest(&recording.key);
-                newest.is_some_and(|newest| now.since(newest) >= quiet)
-                    && is_quiet_elsewhere(recording, quiet, now)
+            let told = self.reports.get(&recording.key).filter(|told| told.uid == recording.uid);
+            let began = told.and_then(|told| told.began);
+            let own = began.is_some_and(|began| {
+                let stop = recording.stop_after.is_some_and(|after| now.since(began) >= after);
+                let stable = recording.stable_for.is_some_and(|quiet| {
+                    // Of what has not begun nobody can say that it is over.
+                    let newest = self.newest(&recording.key);
+                    newest.is_some_and(|newest| now.since(newest) >= quiet)
+                        && is_quiet_elsewhere(recording, quiet, now)
+                });
+                stop || stable
             });
-            if stop || stable {
-                over.push(recording.key.clone());
+            // Nodes that have recorded nothing of it, or do not remember, leave it to those that do, and then to the
+            // least patient one: all of them would write at once.
+            let patience = if began.is_some() { Duration::ZERO } else { self.patience };
+            let stops = recording.stop_after.is_some();
+            let said = (stops || began.is_none()) && is_said_to_be_over(recording, patience, now);
+            if own || said {
+                over.push((recording.key.clone(), recording.uid.clone()));
             }
         }
-        for key in over {
-            if let Some(told) = self.reports.get_mut(&key) {
-                told.complete = true;
-            }
+        for (key, uid) in over {
+            let told = self.reports.entry(key).or_default();
+            told.of(&uid);
+            told.complete = true;
             self.stale = true;
         }
     }
@@ -271,6 +280,21 @@ fn is_the_one(recording: &Recording, all: &[&Recording], pod: &Pod, container: &
     let marked = recording.marked(pod, container);
     let chosen = same.clone().find(|other| Some(&*other.rule.name) == marked);
     chosen.or_else(|| same.next()).is_some_and(|one| one.key == recording.key)
+}
+
+/// Whether a recording is over by what its status says, and has been for so long.
+fn is_said_to_be_over(recording: &Recording, patience: Duration, now: Moment) -> bool {
+    let passed = |since: &Time, wanted: Duration| {
+        let seconds = now.wall.duration_since(since.0).as_secs();
+        let wanted = wanted.saturating_add(patience).as_secs();
+        seconds >= i64::try_from(wanted).unwrap_or(i64::MAX)
+    };
+    let status = &recording.status;
+    let stop = recording.stop_after.zip(status.started_at.as_ref());
+    let newest = status.containers.iter().filter_map(|container| container.last_new_at.as_ref());
+    let stable = recording.stable_for.zip(newest.max());
+    stop.is_some_and(|(after, began)| passed(began, after))
+        || stable.is_some_and(|(quiet, newest)| passed(newest, quiet))
 }
 
 /// Whether no other node tells of something new within a time.

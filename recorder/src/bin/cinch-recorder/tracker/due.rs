@@ -121,6 +121,8 @@ pub(crate) struct Report {
     /// Those that were recorded here, and are no longer.
     pub(crate) ended: BTreeSet<String>,
     pub(crate) complete: bool,
+    /// When the first container began to be recorded here.
+    pub(crate) began: Option<Duration>,
     pub(crate) containers: BTreeMap<String, Entry>,
 }
 
@@ -381,6 +383,7 @@ impl Tracker {
                 active,
                 ended: told.ended.clone(),
                 complete: told.complete,
+                began: told.began,
                 containers: told.entries.clone(),
             };
             let wait =
@@ -495,6 +498,8 @@ impl Report {
         ProfileRecordingStatus {
             active_workloads: workloads.into_iter().take(WORKLOADS).collect(),
             phase: Some(phase),
+            // Who was first to say so is not contradicted: clocks differ.
+            started_at: before.started_at.clone().or_else(|| self.began.map(|at| now.ago(at))),
             containers: containers.into_values().collect(),
         }
     }

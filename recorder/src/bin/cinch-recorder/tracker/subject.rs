@@ -22,6 +22,12 @@ impl Moment {
         self.uptime.saturating_sub(uptime)
     }
 
+    /// What the wall's clock showed at an uptime, for objects.
+    pub(crate) fn ago(self, uptime: Duration) -> Time {
+        let wall = self.wall.checked_sub(self.since(uptime)).unwrap_or(self.wall);
+        Self { wall, ..self }.time()
+    }
+
     /// For objects, which know whole seconds.
     pub(crate) fn time(self) -> Time {
         let second = Timestamp::from_second(self.wall.as_second());

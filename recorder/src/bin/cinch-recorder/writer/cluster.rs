@@ -147,11 +147,17 @@ impl Cluster {
             if merged == status {
                 return Ok(Some(Recording { status, ..recording.clone() }));
             }
-            let ProfileRecordingStatus { active_workloads, phase, containers } = &merged;
+            let ProfileRecordingStatus { active_workloads, phase, started_at, containers } =
+                &merged;
             // Empty lists would be left out, and so stay as they are.
             let patch = json!({
                 "metadata": { "uid": recording.uid, "resourceVersion": version },
-                "status": { "activeWorkloads": active_workloads, "phase": phase, "containers": containers },
+                "status": {
+                    "activeWorkloads": active_workloads,
+                    "phase": phase,
+                    "startedAt": started_at,
+                    "containers": containers,
+                },
             });
             let manager =
                 PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };

@@ -198,6 +198,57 @@ fn a_recording_stops_when_its_time_is_over() {
     assert_eq!(world.tracker.needs(), Needs::default());
 }
 
+/// What a recorder finds that has just been started anew, after all was published.
+fn restarted(world: &World, key: &Key) -> World {
+    let recording = world.tracker.recordings[key].clone();
+    let mut next = World::new();
+    next.second = world.second + 5;
+    next.tracker.recording(recording);
+    next
+}
+
+#[test]
+fn its_time_goes_on_when_a_recorder_is_started_anew_after_all_was_published() {
+    for (rule, wait) in [("stopAfter", 200), ("stableFor", 250)] {
+        let mut world = World::new();
+        let key = world.record("r", SECCOMP, &json!({ rule: "5m" }));
+        let pod = told(&pod(1, &["main"]), "main", 7);
+        world.pod(&pod);
+        world.calls(&pod, 7, &["read"]);
+        world.passes(60);
+        world.gone(&pod);
+        world.passes(20);
+        assert!(world.is_final("r-main-1") && world.tracker.subjects.is_empty());
+        assert_eq!(world.status(&key).started_at.as_ref().unwrap().0.as_second(), 1_800_001_001);
+
+        let mut next = restarted(&world, &key);
+        next.passes(wait);
+        assert_ne!(next.status(&key).phase.unwrap().as_str(), "Complete", "{rule}: not yet");
+        next.passes(100 + 2 * 60);
+        assert_eq!(next.status(&key).phase.unwrap().as_str(), "Complete", "{rule}");
+        assert!(next.statuses < 5, "one has said so");
+    }
+}
+
+#[test]
+fn a_pod_that_comes_later_gets_what_is_left_of_the_time() {
+    let mut world = World::new();
+    let key = world.record("r", SECCOMP, &json!({ "stopAfter": "5m" }));
+    let first = told(&pod(1, &["main"]), "main", 7);
+    world.pod(&first);
+    world.calls(&first, 7, &["read"]);
+    world.passes(200);
+    let mut next = restarted(&world, &key);
+    let second = told(&pod(2, &["main"]), "main", 8);
+    next.pod(&second);
+    next.calls(&second, 8, &["write"]);
+    next.passes(80);
+    assert!(!next.is_final("r-main-2"));
+    next.passes(40);
+    assert!(next.is_final("r-main-2"));
+    assert_eq!(next.status(&key).phase.unwrap().as_str(), "Complete");
+}
+
 #[test]
 fn a_recording_stops_when_nothing_is_new_but_not_before_anything_was() {
     let mut world = World::new();
