@@ -4,7 +4,7 @@ use crate::{
     image::{Class, Reference},
     kinds::ProfileKind,
     mechanism::Mechanism,
-    pod::{Container, List, Pod},
+    pod::{Container, Gates, List, Pod},
     snapshot::{Namespace, Profiles},
 };
 
@@ -14,6 +14,7 @@ pub use seal::{Seal, Subject};
 mod binding;
 mod confine;
 mod current;
+mod gate;
 mod legacy;
 mod note;
 mod recording;
@@ -59,14 +60,26 @@ pub struct Decision<'a> {
     pub recorded: Vec<Recorded<'a>>,
     /// Not empty when the pod must not be made.
     pub denials: Vec<Denial<'a>>,
+    /// Whether the pod has to wait behind our scheduling gate; one that has it already is not changed.
+    pub gated: bool,
 }
 
 /// One change to the pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    Confine { place: Place, confinement: Confinement },
-    Annotate { key: String, value: String },
-    RemoveAnnotation { key: String },
+    Confine {
+        place: Place,
+        confinement: Confinement,
+    },
+    Annotate {
+        key: String,
+        value: String,
+    },
+    RemoveAnnotation {
+        key: String,
+    },
+    /// Our scheduling gate is added to the pod's.
+    Gate,
 }
 
 /// Where a security context stands.
@@ -205,6 +218,9 @@ pub fn decide<'a>(question: &Question<'a>, seal: &dyn Seal) -> Decision<'a> {
     }
     if tasks.bind {
         legacy.pod(&mut decision);
+    }
+    if decision.gated && question.pod.spec.scheduling_gates != Gates::Ours {
+        decision.changes.push(Change::Gate);
     }
     decision
 }

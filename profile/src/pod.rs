@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+pub use gates::{Gates, PROFILE_NOT_READY};
 pub use object::{CONTAINERS_MAX, containers};
 pub use text::{StringMap, Text};
 
+mod gates;
 mod object;
 mod text;
 
@@ -36,6 +38,10 @@ pub struct Metadata<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", rename_all = "camelCase")]
 pub struct Spec<'a> {
+    #[serde(borrow, default)]
+    pub node_name: Option<Text<'a>>,
+    #[serde(default)]
+    pub scheduling_gates: Gates,
     #[serde(borrow, default)]
     pub os: Option<Os<'a>>,
     #[serde(borrow, default)]
@@ -153,6 +159,11 @@ impl<'a> Pod<'a> {
             (_, Some(prefix)) => prefix,
             _ => "",
         }
+    }
+
+    /// Whether it says itself to which node it goes, past the scheduler.
+    pub fn names_its_node(&self) -> bool {
+        self.spec.node_name.as_deref().is_some_and(|name| !name.is_empty())
     }
 
     /// A pod that no profile of ours can concern: one for Windows, or a mirror of a static pod.

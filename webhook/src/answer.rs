@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use profile::{
-    decide::{self, Question, Scope, Seal, Tasks},
+    decide::{self, Change, Question, Scope, Seal, Tasks},
     snapshot::{Snapshot, Switches},
 };
 
@@ -33,6 +33,8 @@ pub struct Answer {
     pub verdict: Verdict,
     /// Words for what the client was warned of and what became of bindings, for metrics.
     pub reasons: Vec<&'static str>,
+    /// Whether the pod got our scheduling gate.
+    pub gated: bool,
 }
 
 /// How a review ended.
@@ -135,7 +137,8 @@ pub fn answer(
         warnings: warnings(&decision.notes),
         audit_annotations: audit_annotations(&decision),
     };
-    Ok(Answer { body: response.to_bytes(), verdict, reasons })
+    let gated = verdict == Verdict::Patched && decision.changes.contains(&Change::Gate);
+    Ok(Answer { body: response.to_bytes(), verdict, reasons, gated })
 }
 
 /// The answer to a request of which the object is no pod, where it need not be one.
@@ -150,7 +153,8 @@ fn ignored(uid: &str, why: &str) -> Answer {
         "cinch: admitted as it is: the request {why}; the webhook's registration is too wide"
     );
     let response = Response { uid, warnings: vec![warning], ..Response::default() };
-    Answer { body: response.to_bytes(), verdict: Verdict::Ignored, reasons: Vec::new() }
+    let body = response.to_bytes();
+    Answer { body, verdict: Verdict::Ignored, reasons: Vec::new(), gated: false }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use profile::{
     bindings::{Outcome, Target},
     decide::{self, BindResult, Question, Scope, Tasks},
     image::Reference,
+    kinds::WhenNotReady,
     mechanism::Mechanism,
     pod::{List, Pod},
     snapshot::{Namespace, Snapshot},
@@ -61,6 +62,8 @@ struct OfMechanism {
     mechanism: &'static str,
     /// What came of the binding that wins.
     result: Option<&'static str>,
+    /// Whether a pod waits for the profile, where the binding asks for that.
+    gate: Option<&'static str>,
     bindings: Vec<OfBinding>,
 }
 
@@ -182,6 +185,10 @@ fn mechanisms(
         OfMechanism {
             mechanism: mechanism.as_str(),
             result: bound.map(|bound| result(bound.result)),
+            gate: bound.filter(|bound| is_put_on(bound.result)).and_then(|_| {
+                let winner = namespace.bindings.winner(mechanism, &target)?;
+                (winner.when_not_ready == WhenNotReady::Gate).then(|| gate(pod))
+            }),
             bindings: bindings
                 .into_iter()
                 .map(|(binding, outcome)| OfBinding {
@@ -221,6 +228,19 @@ fn result(result: BindResult) -> &'static str {
     }
 }
 
+/// Whether the container has the profile in the end.
+fn is_put_on(result: BindResult) -> bool {
+    matches!(result, BindResult::Written | BindResult::Unchanged)
+}
+
+fn gate(pod: &Pod<'_>) -> &'static str {
+    if pod.names_its_node() {
+        "no gate can hold a pod that names its node: the container waits for the profile"
+    } else {
+        "a scheduling gate holds the pod until the profile is on the nodes that it may go to"
+    }
+}
+
 fn word(list: List) -> &'static str {
     match list {
         List::Init => "init container",
@@ -253,6 +273,9 @@ impl fmt::Display for Explained {
             }
             for of in mechanisms {
                 writeln!(f, "  {}: {}", of.mechanism, of.result.unwrap_or("no binding applies"))?;
+                if let Some(gate) = of.gate {
+                    writeln!(f, "    {gate}")?;
+                }
                 for OfBinding { binding, image, profile, wins, why } in &of.bindings {
                     let mark = if *wins { '*' } else { '-' };
                     writeln!(f, "    {mark} {binding} ({profile}, {image}): {why}")?;
@@ -278,3 +301,6 @@ impl fmt::Display for Explained {
         write!(f, "\npod after the patch:\n{yaml}")
     }
 }
+
+#[cfg(test)]
+mod tests;

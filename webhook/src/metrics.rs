@@ -15,7 +15,7 @@ use prometheus_client::{
 };
 
 use crate::{
-    answer::{Path, Verdict},
+    answer::{Answer, Path},
     source::Published,
 };
 
@@ -51,6 +51,7 @@ pub struct Metrics {
     durations: Family<OfPath, Histogram, fn() -> Histogram>,
     verdicts: Family<OfVerdict, Counter>,
     reasons: Family<OfReason, Counter>,
+    gated: Family<OfPath, Counter>,
     refusals: Family<OfReason, Counter>,
     watch_age: Family<OfKind, Gauge>,
     objects: Family<OfKind, Gauge>,
@@ -75,6 +76,7 @@ impl Default for Metrics {
             durations,
             verdicts: Family::default(),
             reasons: Family::default(),
+            gated: Family::default(),
             refusals: Family::default(),
             watch_age: Family::default(),
             objects: Family::default(),
@@ -95,6 +97,7 @@ impl Metrics {
             durations,
             verdicts,
             reasons,
+            gated,
             refusals,
             watch_age,
             objects,
@@ -108,6 +111,8 @@ impl Metrics {
         registry.register("reviews", "Reviews answered, by path and verdict", verdicts.clone());
         let help = "What clients were warned of, and what became of bindings, by reason";
         registry.register("reasons", help, reasons.clone());
+        let help = "Pods that got the scheduling gate that waits for profiles";
+        registry.register("gated_pods", help, gated.clone());
         registry.register("refusals", "Requests that are no review, by reason", refusals.clone());
         let help = "For how long a watch has been lost, 0 while it is up";
         registry.register_with_unit("watch_age", help, Unit::Seconds, watch_age.clone());
@@ -125,12 +130,16 @@ impl Metrics {
     }
 
     /// A review was answered.
-    pub fn answered(&self, path: Path, verdict: Verdict, reasons: &[&'static str], took: Duration) {
+    pub fn answered(&self, path: Path, answer: &Answer, took: Duration) {
+        let Answer { body: _, verdict, reasons, gated } = answer;
         let path = path.as_str();
         self.durations.get_or_create(&OfPath { path }).observe(took.as_secs_f64());
         self.verdicts.get_or_create(&OfVerdict { path, verdict: verdict.as_str() }).inc();
         for reason in reasons {
             self.reasons.get_or_create(&OfReason { path, reason }).inc();
+        }
+        if *gated {
+            self.gated.get_or_create(&OfPath { path }).inc();
         }
     }
 

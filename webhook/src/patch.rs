@@ -2,7 +2,7 @@
 
 use profile::{
     decide::{Change, Confinement, Place, ProfileSource},
-    pod::{Container, List, Pod, SeLinuxOptions, SecurityContext},
+    pod::{Container, Gates, List, PROFILE_NOT_READY, Pod, SeLinuxOptions, SecurityContext},
 };
 
 /// Writes the patch; None when there is nothing to change.
@@ -17,7 +17,7 @@ pub fn patch(pod: &Pod<'_>, changes: &[Change]) -> Option<Vec<u8>> {
         // All that is said of one place stands together but for annotations.
         let here = |change: &&Change| match change {
             Change::Confine { place: p, .. } => p == place,
-            Change::Annotate { .. } | Change::RemoveAnnotation { .. } => true,
+            Change::Annotate { .. } | Change::RemoveAnnotation { .. } | Change::Gate => true,
         };
         let end = rest.iter().take_while(here).count();
         let confinements: Vec<_> = rest[..end].iter().filter_map(confinement).collect();
@@ -25,13 +25,16 @@ pub fn patch(pod: &Pod<'_>, changes: &[Change]) -> Option<Vec<u8>> {
         rest = &rest[end..];
     }
     annotate(pod, changes, &mut patch);
+    if changes.contains(&Change::Gate) {
+        gate(pod.spec.scheduling_gates, &mut patch);
+    }
     patch.finish()
 }
 
 fn confinement(change: &Change) -> Option<&Confinement> {
     match change {
         Change::Confine { confinement, .. } => Some(confinement),
-        Change::Annotate { .. } | Change::RemoveAnnotation { .. } => None,
+        Change::Annotate { .. } | Change::RemoveAnnotation { .. } | Change::Gate => None,
     }
 }
 
@@ -77,7 +80,7 @@ fn annotate(pod: &Pod<'_>, changes: &[Change], patch: &mut Writer) {
     const ANNOTATIONS: &str = "/metadata/annotations";
     let set = changes.iter().filter_map(|change| match change {
         Change::Annotate { key, value } => Some((key, value)),
-        Change::Confine { .. } | Change::RemoveAnnotation { .. } => None,
+        Change::Confine { .. } | Change::RemoveAnnotation { .. } | Change::Gate => None,
     });
     if pod.metadata.annotations.is_none() {
         let mut set = set.enumerate().peekable();
@@ -103,6 +106,24 @@ fn annotate(pod: &Pod<'_>, changes: &[Change], patch: &mut Writer) {
         if let Change::RemoveAnnotation { key } = change {
             patch.remove(&path(key));
         }
+    }
+}
+
+fn gate(before: Gates, patch: &mut Writer) {
+    const GATES: &str = "/spec/schedulingGates";
+    let gate = |out: &mut Vec<u8>| {
+        out.extend(b"{\"name\":");
+        string(out, PROFILE_NOT_READY);
+        out.push(b'}');
+    };
+    match before {
+        Gates::Absent => patch.add(GATES, |out| {
+            out.push(b'[');
+            gate(out);
+            out.push(b']');
+        }),
+        Gates::Others => patch.add(&format!("{GATES}/-"), gate),
+        Gates::Ours => {}
     }
 }
 

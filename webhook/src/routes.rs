@@ -134,15 +134,16 @@ fn reply(reviews: &Reviews, path: Path, body: &[u8], headers: &HeaderMap) -> Res
     let _entered = span.as_ref().map(tracing::Span::enter);
     let answered = answer(body, path, &reviews.published.load(), &reviews.seal);
     match answered {
-        Ok(Answer { body, verdict, reasons }) => {
+        Ok(answer) => {
+            let Answer { verdict, reasons, .. } = &answer;
             tracing::debug!(
                 path = path.as_str(),
                 verdict = verdict.as_str(),
                 ?reasons,
                 "review answered"
             );
-            reviews.metrics.answered(path, verdict, &reasons, start.elapsed());
-            json(StatusCode::OK, body)
+            reviews.metrics.answered(path, &answer, start.elapsed());
+            json(StatusCode::OK, answer.body)
         }
         Err(error) => {
             let refusal = Refusal::new(StatusCode::BAD_REQUEST, "bad-review", chain(&error));

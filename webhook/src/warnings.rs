@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, fmt::Write as _};
 
-use profile::decide::{Bound, Decision, Note, Recorded};
+use profile::{
+    decide::{Bound, Decision, Note, Recorded},
+    pod::PROFILE_NOT_READY,
+};
 use rustc_hash::FxHashMap;
 
 /// The API server cuts a longer warning, and all of them when they are more than 4 KiB together.
@@ -67,7 +70,8 @@ pub fn audit_annotations(decision: &Decision<'_>) -> Vec<(&'static str, String)>
         let Recorded { container, recording, key_prefix } = *recorded;
         text.extend([container, ": ", key_prefix, " by ", recording]);
     });
-    [("bound", bound), ("recorded", recorded)]
+    let gated = if decision.gated { PROFILE_NOT_READY.to_owned() } else { String::new() };
+    [("bound", bound), ("recorded", recorded), ("gated", gated)]
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect()

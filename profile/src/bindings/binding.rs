@@ -6,7 +6,7 @@ use super::{Outcome, Target, rank_reason};
 use crate::{
     glob::Glob,
     image::{Class, ImageError, Pattern},
-    kinds::{Override, ProfileBinding, ProfileKind, WhenMissing},
+    kinds::{Override, ProfileBinding, ProfileKind, WhenMissing, WhenNotReady},
     mechanism::Mechanism,
     selector::{Labels, Selector, SelectorError},
 };
@@ -24,6 +24,7 @@ pub struct Binding {
     pub containers: Box<[Glob]>,
     pub overriding: Override,
     pub when_missing: WhenMissing,
+    pub when_not_ready: WhenNotReady,
 }
 
 /// Why a binding cannot be used.
@@ -64,6 +65,7 @@ impl Binding {
             containers: spec.containers.iter().flatten().map(|name| Glob::new(name)).collect(),
             overriding,
             when_missing: spec.when_missing,
+            when_not_ready: spec.when_not_ready,
         })
     }
 

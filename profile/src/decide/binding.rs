@@ -4,6 +4,7 @@ use super::{
     BindResult, Bound, Decision, Denial, Note, Place, Question,
     confine::confine,
     current::{current, localhost},
+    gate::not_ready,
     image_of,
     note::By,
     recording::RecordedBy,
@@ -125,7 +126,7 @@ fn apply<'a>(
         return result;
     }
     if let Some(Readiness::NotYet(status)) = readiness {
-        decision.notes.push(Note::NotInstalled { container: name, kind, profile, status });
+        not_ready(question, name, binding, status, decision);
     }
     match chosen {
         Some(_) if !differs => return BindResult::Unchanged,

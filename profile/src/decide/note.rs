@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use crate::{kinds::ProfileKind, mechanism::Mechanism, snapshot::Invalid};
+use crate::{kinds::ProfileKind, mechanism::Mechanism, pod::PROFILE_NOT_READY, snapshot::Invalid};
 
 /// A warning, with what it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,18 @@ pub enum Note<'a> {
         binding: &'a str,
     },
     NotInstalled {
+        container: &'a str,
+        kind: ProfileKind,
+        profile: &'a str,
+        status: &'static str,
+    },
+    Gated {
+        container: &'a str,
+        kind: ProfileKind,
+        profile: &'a str,
+        status: &'static str,
+    },
+    NotGated {
         container: &'a str,
         kind: ProfileKind,
         profile: &'a str,
@@ -87,6 +99,8 @@ impl<'a> Note<'a> {
             Self::Missing { .. } => "profile-missing",
             Self::Disabled { .. } => "profile-disabled",
             Self::NotInstalled { .. } => "profile-not-installed",
+            Self::Gated { .. } => "gated",
+            Self::NotGated { .. } => "not-gated",
             Self::Privileged { .. } => "privileged",
             Self::Overrides { .. } => "override",
             Self::RecordedInstead { .. } => "recorded-instead",
@@ -105,6 +119,8 @@ impl<'a> Note<'a> {
             Self::Missing { container, .. }
             | Self::Disabled { container, .. }
             | Self::NotInstalled { container, .. }
+            | Self::Gated { container, .. }
+            | Self::NotGated { container, .. }
             | Self::Privileged { container, .. }
             | Self::Overrides { container, .. }
             | Self::RecordedInstead { container, .. }
@@ -133,6 +149,14 @@ impl fmt::Display for Note<'_> {
             Self::NotInstalled { kind, profile, status, .. } => write!(
                 f,
                 "{kind} {profile} is not installed yet (status {status}): the container waits until it is"
+            ),
+            Self::Gated { kind, profile, status, .. } => write!(
+                f,
+                "{kind} {profile} is not installed yet (status {status}): the pod is scheduled when it is, which {PROFILE_NOT_READY} waits for"
+            ),
+            Self::NotGated { kind, profile, status, .. } => write!(
+                f,
+                "{kind} {profile} is not installed yet (status {status}): no gate can hold a pod that names its node, so the container waits until it is"
             ),
             Self::Privileged { by, .. } => write!(
                 f,

@@ -1,7 +1,7 @@
-//! What must hold of a patch: it applies, and it changes profile fields and our annotations alone.
+//! What must hold of a patch: it applies, and it changes profile fields, our annotations and our scheduling gate alone.
 
-use profile::recordings::Mark;
-use serde_json::{Map, Value};
+use profile::{pod::PROFILE_NOT_READY, recordings::Mark};
+use serde_json::{Map, Value, json};
 
 /// Older annotations that must say the same as the field, where they are there.
 const FOLLOWING: [&str; 2] = [
@@ -42,6 +42,13 @@ fn allowed(pod: &Value, operation: &Value) -> bool {
             }
             (add && value.is_some() || remove) && Mark::owns(&key)
         }
+        ["spec", "schedulingGates"] => {
+            add && pod["spec"]["schedulingGates"].is_null()
+                && operation["value"] == json!([{ "name": PROFILE_NOT_READY }])
+        }
+        ["spec", "schedulingGates", "-"] => {
+            add && !is_gated(pod) && operation["value"] == json!({ "name": PROFILE_NOT_READY })
+        }
         ["spec", "securityContext", ref field @ ..] => add && profile_field(field, operation),
         ["spec", list, index, "securityContext", ref field @ ..] => {
             let index = index.parse::<usize>().is_ok();
@@ -49,6 +56,11 @@ fn allowed(pod: &Value, operation: &Value) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_gated(pod: &Value) -> bool {
+    let gates = pod["spec"]["schedulingGates"].as_array();
+    gates.into_iter().flatten().any(|gate| gate["name"] == PROFILE_NOT_READY)
 }
 
 fn follows(key: &str) -> bool {
@@ -112,6 +124,10 @@ fn rest(pod: &Value) -> Value {
         }
     }
     drop_if_empty(&mut pod["metadata"], "annotations");
+    if let Some(gates) = pod["spec"]["schedulingGates"].as_array_mut() {
+        gates.retain(|gate| gate["name"] != PROFILE_NOT_READY);
+    }
+    drop_if_empty(&mut pod["spec"], "schedulingGates");
     without_profiles(&mut pod["spec"]);
     for list in LISTS {
         for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
@@ -134,6 +150,7 @@ fn without_profiles(holder: &mut Value) {
 fn drop_if_empty(holder: &mut Value, field: &str) {
     let empty = match &holder[field] {
         Value::Object(fields) => fields.is_empty(),
+        Value::Array(values) => values.is_empty(),
         value => value.is_null(),
     };
     if let (true, Some(fields)) = (empty, holder.as_object_mut()) {

@@ -4,9 +4,13 @@ use std::{path::Path, sync::LazyLock};
 
 use profile::{
     decide::{Seal, Subject},
-    snapshot::Snapshot,
+    kinds::ProfileKind,
+    snapshot::{Readiness, Snapshot},
 };
-use webhook::source::{Published, folder::Folder};
+use webhook::{
+    source::{Published, folder::Folder},
+    world::{Item, Kind},
+};
 
 /// Makes the same mark for the same subject always, and knows it again.
 #[derive(Debug)]
@@ -26,6 +30,9 @@ static PUBLISHED: LazyLock<Published> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests");
     let (mut world, problems) = Folder::new(folder).read();
     assert_eq!(problems, []);
+    // Nobody says of a profile in a folder that it is not on the nodes yet.
+    let (kind, key) = (Kind::Profile(ProfileKind::SeccompProfile), ("".into(), "late".into()));
+    world.apply(kind, key, Item::Profile(Readiness::NotYet("Pending")));
     let published = Published::default();
     published.publish(&mut world);
     published

@@ -3,11 +3,16 @@
 use std::path::Path as FilePath;
 
 use base64::Engine as _;
+use profile::{kinds::ProfileKind, snapshot::Readiness};
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{seal::HmacSeal, source::folder::Folder};
+use crate::{
+    seal::HmacSeal,
+    source::folder::Folder,
+    world::{Item, Kind},
+};
 
 const MANIFESTS: &str = r"
 apiVersion: v1
@@ -141,6 +146,35 @@ fn a_second_review_of_what_came_out_changes_nothing() {
         let answer = answer(review.to_string().as_bytes(), Path::Both, &snapshot, &seal).unwrap();
         assert_eq!(answer.verdict, expected);
         let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        if let Some(patch) = body["response"]["patch"].as_str() {
+            let patch = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
+            let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();
+            json_patch::patch(&mut review["request"]["object"], &patch).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_pod_that_waits_is_counted_once_and_told_of_each_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let manifests = MANIFESTS.replace("image: nginx}", "image: nginx, whenNotReady: Gate}");
+    std::fs::write(folder.path().join("all.yaml"), manifests).unwrap();
+    let (mut world, _) = Folder::new(FilePath::to_owned(folder.path())).read();
+    let profile = Kind::Profile(ProfileKind::SeccompProfile);
+    let not_yet = Item::Profile(Readiness::NotYet("Pending"));
+    world.apply(profile, ("".into(), "web".into()), not_yet);
+    let (seal, snapshot) = (HmacSeal::alone(), world.snapshot());
+    let mut review = review("shop", &pod("nginx"));
+    for (verdict, gated) in [(Verdict::Patched, true), (Verdict::Unchanged, false)] {
+        let answer = answer(review.to_string().as_bytes(), Path::Both, &snapshot, &seal).unwrap();
+        assert_eq!((answer.verdict, answer.gated), (verdict, gated));
+        assert!(answer.reasons.contains(&"gated"));
+        let body: Value = serde_json::from_slice(&answer.body).unwrap();
+        insta::allow_duplicates! {
+            insta::assert_yaml_snapshot!(body["response"]["warnings"], @r#"- "cinch: container c: SeccompProfile web is not installed yet (status Pending): the pod is scheduled when it is, which spo.x-k8s.io/profile-not-ready waits for""#);
+        }
+        let told = &body["response"]["auditAnnotations"]["gated"];
+        assert_eq!(told, "spo.x-k8s.io/profile-not-ready");
         if let Some(patch) = body["response"]["patch"].as_str() {
             let patch = base64::engine::general_purpose::STANDARD.decode(patch).unwrap();
             let patch: json_patch::Patch = serde_json::from_slice(&patch).unwrap();

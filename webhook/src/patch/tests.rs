@@ -79,6 +79,22 @@ fn keys_of_annotations_are_escaped() {
 }
 
 #[test]
+fn the_gate_comes_after_those_of_others() {
+    let ours = json!({"name": "spo.x-k8s.io/profile-not-ready"});
+    for (before, path, value) in [
+        (json!(null), "/spec/schedulingGates", json!([ours])),
+        (json!([]), "/spec/schedulingGates/-", ours.clone()),
+        (json!([{"name": "x", "unknown": 1}]), "/spec/schedulingGates/-", ours),
+    ] {
+        let pod = json!({"metadata": {}, "spec": {"schedulingGates": before}});
+        let (operations, after) = patched(&pod, &[Change::Gate]);
+        assert_eq!(operations, json!([{"op": "add", "path": path, "value": value}]));
+        let (operations, _) = patched(&after, &[Change::Gate]);
+        assert_eq!(operations, json!([]), "it is there");
+    }
+}
+
+#[test]
 fn no_change_is_no_patch() {
     let pod: Pod<'_> = serde_json::from_str(r#"{"metadata": {}, "spec": {}}"#).unwrap();
     assert_eq!(patch(&pod, &[]), None);
@@ -131,8 +147,11 @@ fn some_pod() -> impl Strategy<Value = Value> {
     };
     let annotations =
         prop::option::of(prop::collection::hash_map("[a-z./~]{1,8}", "[a-z]{0,4}", 0..4));
-    (containers(), containers(), context(), annotations, anything()).prop_map(
-        |(init, regular, context, annotations, unknown)| {
+    let gate = select(vec!["example.com/wait", PROFILE_NOT_READY]);
+    let gate = (gate, anything()).prop_map(|(name, more)| json!({"name": name, "unknown": more}));
+    let gates = prop::option::of(prop::collection::vec(gate, 0..3));
+    (containers(), containers(), context(), annotations, gates, anything()).prop_map(
+        |(init, regular, context, annotations, gates, unknown)| {
             let mut pod = json!({
                 "metadata": {"name": "p", "unknownField": unknown},
                 "spec": {
@@ -145,6 +164,9 @@ fn some_pod() -> impl Strategy<Value = Value> {
             });
             if let Some(annotations) = annotations {
                 pod["metadata"]["annotations"] = json!(annotations);
+            }
+            if let Some(gates) = gates {
+                pod["spec"]["schedulingGates"] = json!(gates);
             }
             pod
         },
@@ -164,8 +186,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     let of_place =
         (place, prop::option::of(source.clone()), prop::option::of(source), any::<bool>());
     let annotation = ("[a-z/~]{1,8}", "\\PC{0,4}");
-    (prop::collection::vec(of_place, 0..6), prop::collection::vec(annotation, 0..3)).prop_map(
-        |(places, annotations)| {
+    let annotations = prop::collection::vec(annotation, 0..3);
+    (prop::collection::vec(of_place, 0..6), annotations, any::<bool>()).prop_map(
+        |(places, annotations, gated)| {
             let mut seen: Vec<Place> = Vec::new();
             let mut changes = Vec::new();
             for (place, seccomp, apparmor, selinux) in places {
@@ -185,6 +208,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
             changes.extend(
                 annotations.into_iter().map(|(key, value)| Change::Annotate { key, value }),
             );
+            changes.extend(gated.then_some(Change::Gate));
             changes
         },
     )
@@ -227,6 +251,18 @@ fn without_ours(mut pod: Value, changes: &[Change]) -> Value {
                     pod["metadata"].as_object_mut().unwrap().remove("annotations");
                 }
             }
+            Change::Gate => {
+                let spec = pod["spec"].as_object_mut().unwrap();
+                let gates = spec.get_mut("schedulingGates").and_then(Value::as_array_mut);
+                if let Some(gates) = gates {
+                    // What came with the pod has a field that we do not write.
+                    let ours = |gate: &Value| gate["name"] == PROFILE_NOT_READY;
+                    gates.retain(|gate| !ours(gate) || gate.get("unknown").is_some());
+                    if gates.is_empty() {
+                        spec.remove("schedulingGates");
+                    }
+                }
+            }
         }
     }
     pod
@@ -234,7 +270,7 @@ fn without_ours(mut pod: Value, changes: &[Change]) -> Value {
 
 proptest! {
     #[test]
-    fn nothing_but_profile_fields_and_annotations_of_ours_can_change(pod in some_pod(), changes in changes()) {
+    fn nothing_but_profile_fields_annotations_and_a_gate_of_ours_can_change(pod in some_pod(), changes in changes()) {
         let (_, after) = patched(&pod, &changes);
         prop_assert_eq!(without_ours(after, &changes), without_ours(pod, &changes));
     }
@@ -268,6 +304,15 @@ proptest! {
                     prop_assert_eq!(after["metadata"]["annotations"][key].as_str(), last.map(String::as_str));
                 }
                 Change::RemoveAnnotation { .. } => {}
+                Change::Gate => {
+                    let ours = |pod: &Value| {
+                        let gates = pod["spec"]["schedulingGates"].as_array().cloned();
+                        let mut gates = gates.unwrap_or_default();
+                        gates.retain(|gate| gate["name"] == PROFILE_NOT_READY);
+                        gates.len()
+                    };
+                    prop_assert_eq!(ours(&after), ours(&pod).max(1));
+                }
             }
         }
     }
