@@ -21,6 +21,8 @@ mod containers;
 mod deployment;
 #[path = "cluster/dry_run.rs"]
 mod dry_run;
+#[path = "cluster/gate.rs"]
+mod gate;
 #[path = "cluster/installer.rs"]
 mod installer;
 #[path = "cluster/kinds.rs"]
@@ -85,6 +87,7 @@ const ALL: &[&[Question]] = &[
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
+    gate::webhook::QUESTIONS,
     installer::away::QUESTIONS,
     installer::identity::QUESTIONS,
     installer::lanes::QUESTIONS,

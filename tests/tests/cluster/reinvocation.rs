@@ -68,7 +68,7 @@ async fn a_second_review_of_the_same_pod_changes_nothing(shared: &Shared) -> Res
         &namespace,
         &[
             profile(KIND, name),
-            binding("b", KIND, name, IMAGE, &json!({})),
+            binding("b", KIND, name, IMAGE, &json!({ "whenNotReady": "Gate" })),
             recording("r", KIND, "Bpf", &json!({})),
         ],
     )
@@ -90,6 +90,8 @@ async fn a_second_review_of_the_same_pod_changes_nothing(shared: &Shared) -> Res
     let from = shared.cluster.audit().end()?;
     let made = namespace.create_object(&pod).await?.granted()?;
     assert_eq!(made.pointer("/spec/containers/0/securityContext"), Some(&context(KIND, name)));
+    let gates = json!([{ "name": "spo.x-k8s.io/profile-not-ready" }]);
+    assert_eq!(made["spec"]["schedulingGates"], gates);
     let mark = made["metadata"]["annotations"][MARK].as_str().context("no mark")?;
 
     let is_it = |event: &Value| {
