@@ -1,11 +1,11 @@
 # What can be done here: `make` alone tells.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-guest bench fuzz check crds images
+.PHONY: help demo test test-guest test-e2e bench fuzz check crds images
 # Of what is built as a whole; make images PROFILE=debug is quicker, for trying something out.
 PROFILE ?= release
 
 help: ## Tell what can be done here
-	@sed -n 's/^\([a-z-]*\):.* ## /  make \1	/p' Makefile
+	@sed -n 's/^\([a-z0-9-]*\):.* ## /  make \1	/p' Makefile
 
 demo: ## Show a pod before and after its review
 	@tests/prepare rust
@@ -18,6 +18,10 @@ test: ## Run all tests, with a real API server where one can be built
 test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machine; make test runs them too from then on
 	@tests/prepare rust guest
 	@tests/all guest
+
+test-e2e: ## Run a whole cluster with a real node, and use it as its users do
+	@tests/prepare rust tools programs node
+	@tests/all e2e
 
 bench: ## Measure, beside floors and peers
 	@tests/prepare rust cluster

@@ -67,15 +67,19 @@ impl Authority {
 
     /// Somebody who asks the API server at `url`.
     pub fn identity(&self, url: &str, user: &str, groups: &[&str]) -> Result<Identity> {
+        let proof = Proof::Certificate(self.client(user, groups)?);
+        Ok(Identity { url: url.to_owned(), authority: self.certificate(), proof })
+    }
+
+    /// A pair for somebody who asks.
+    pub fn client(&self, user: &str, groups: &[&str]) -> Result<Pair> {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, user);
         for &group in groups {
             params.distinguished_name.push(DnType::OrganizationName, group);
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        let pair = self.sign(&params)?;
-        let proof = Proof::Certificate(pair);
-        Ok(Identity { url: url.to_owned(), authority: self.certificate(), proof })
+        self.sign(&params)
     }
 
     fn sign(&self, params: &CertificateParams) -> Result<Pair> {

@@ -1,9 +1,11 @@
-//! A control plane on loopback: etcd, kube-apiserver, and kube-controller-manager where there is one.
+//! A control plane on loopback: etcd, kube-apiserver, and kube-controller-manager where there is one; kube-scheduler too
+//! where pods are to run.
+
+mod servers;
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -13,9 +15,10 @@ use tempfile::TempDir;
 
 use crate::{
     answer::Asker,
-    audit::{self, Audit},
-    authority::{Authority, Identity, Pair},
-    daemon::{Daemon, free_port},
+    audit::Audit,
+    authority::{Authority, Identity},
+    cluster::servers::{Servers, write},
+    daemon::Daemon,
     namespace::unique,
     object,
     programs::{Programs, repository},
@@ -26,15 +29,26 @@ const START: Duration = Duration::from_secs(90);
 /// A free port can be taken between the moment it is found and the moment it is used.
 const ATTEMPTS: usize = 3;
 
+/// What a control plane is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Objects and reviews: no pod ever runs.
+    Objects,
+    /// Pods run, on nodes that join.
+    Pods,
+}
+
 /// A running control plane; everything ends when it is dropped.
 #[derive(Debug)]
 pub struct Cluster {
     // Dropped in this order: those that ask before those that are asked, the folder last.
     controller_manager: Option<Daemon>,
-    _api_server: Daemon,
+    _scheduler: Option<Daemon>,
+    api_server: Daemon,
     _etcd: Daemon,
+    programs: Programs,
+    servers: Servers,
     authority: Authority,
-    url: String,
     asker: Asker,
     audit: Audit,
     folder: TempDir,
@@ -43,14 +57,7 @@ pub struct Cluster {
 impl Cluster {
     /// Starts all programs, waits until the API server is ready, and applies our CRDs.
     pub async fn start(programs: &Programs) -> Result<Self> {
-        let mut attempt = 1;
-        let mut cluster = loop {
-            match Self::control_plane(programs).await {
-                Ok(cluster) => break cluster,
-                Err(error) if attempt == ATTEMPTS => return Err(error),
-                Err(_) => attempt += 1,
-            }
-        };
+        let mut cluster = Self::ready(programs, Purpose::Objects).await?;
         cluster.apply_crds().await?;
         // Last: its garbage collector looks only now and then for kinds that are new.
         if let Some(program) = &programs.controller_manager {
@@ -59,15 +66,59 @@ impl Cluster {
         Ok(cluster)
     }
 
-    async fn control_plane(programs: &Programs) -> Result<Self> {
+    /// Starts all programs that it takes to run pods, and waits until the API server is ready. Our CRDs are not there yet.
+    pub async fn start_for_pods(
+        programs: &Programs,
+        controller_manager: &Path,
+        scheduler: &Path,
+    ) -> Result<Self> {
+        let mut cluster = Self::ready(programs, Purpose::Pods).await?;
+        cluster.controller_manager = Some(cluster.start_controller_manager(controller_manager)?);
+        let kubeconfig = cluster.master("kube-scheduler")?;
+        let command = servers::scheduler(scheduler, &kubeconfig);
+        let scheduler = Daemon::start("kube-scheduler", command, cluster.folder())?;
+        Ok(Self { _scheduler: Some(scheduler), ..cluster })
+    }
+
+    async fn ready(programs: &Programs, purpose: Purpose) -> Result<Self> {
+        let mut attempt = 1;
+        loop {
+            match Self::control_plane(programs, purpose).await {
+                Ok(cluster) => return Ok(cluster),
+                Err(error) if attempt == ATTEMPTS => return Err(error),
+                Err(_) => attempt += 1,
+            }
+        }
+    }
+
+    async fn control_plane(programs: &Programs, purpose: Purpose) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cinch-cluster-").tempdir()?;
         let authority = Authority::new()?;
-        let (etcd, etcd_url) = start_etcd(&programs.etcd, folder.path())?;
-        let port = free_port()?;
-        let mut api_server =
-            start_api_server(&programs.api_server, folder.path(), &authority, &etcd_url, port)?;
-        let url = format!("https://127.0.0.1:{port}");
+        let servers = Servers::new(folder.path(), &authority, purpose)?;
+        let etcd = Daemon::start("etcd", servers.etcd(&programs.etcd), folder.path())?;
+        let command = servers.api_server(&programs.api_server);
+        let api_server = Daemon::start("kube-apiserver", command, folder.path())?;
+        let url = servers.url();
         let asker = authority.identity(&url, "admin", &["system:masters"])?.asker().await?;
+        let audit = Audit::new(&folder.path().join("audit.log"));
+        let mut cluster = Self {
+            controller_manager: None,
+            _scheduler: None,
+            api_server,
+            _etcd: etcd,
+            programs: programs.clone(),
+            servers,
+            authority,
+            asker,
+            audit,
+            folder,
+        };
+        cluster.until_ready().await?;
+        Ok(cluster)
+    }
+
+    async fn until_ready(&mut self) -> Result<()> {
+        let Self { api_server, asker, .. } = self;
         until("the API server is ready", START, async || {
             api_server.check_alive()?;
             let answer = asker.ask("GET", "/readyz", None).await;
@@ -75,17 +126,15 @@ impl Cluster {
         })
         .await
         .with_context(|| api_server.log_tail())?;
-        let audit = Audit::new(&folder.path().join("audit.log"));
-        Ok(Self {
-            controller_manager: None,
-            _api_server: api_server,
-            _etcd: etcd,
-            authority,
-            url,
-            asker,
-            audit,
-            folder,
-        })
+        Ok(())
+    }
+
+    /// Kills the API server and starts it again, at the same address; waits until it is ready.
+    pub async fn restart_api_server(&mut self) -> Result<()> {
+        self.api_server.kill()?;
+        let command = self.servers.api_server(&self.programs.api_server);
+        self.api_server = Daemon::start("kube-apiserver", command, self.folder.path())?;
+        self.until_ready().await
     }
 
     /// Asks as an administrator.
@@ -94,8 +143,18 @@ impl Cluster {
     }
 
     /// Where the API server listens, as `https://127.0.0.1:PORT`.
-    pub fn url(&self) -> &str {
-        &self.url
+    pub fn url(&self) -> String {
+        self.servers.url()
+    }
+
+    /// Where the port of the API server is, on loopback.
+    pub fn port(&self) -> u16 {
+        self.servers.port()
+    }
+
+    /// Who vouches for everybody.
+    pub fn authority(&self) -> &Authority {
+        &self.authority
     }
 
     pub fn audit(&self) -> &Audit {
@@ -120,7 +179,7 @@ impl Cluster {
 
     /// Somebody without any rights but those that a binding gives.
     pub fn identity(&self, user: &str, groups: &[&str]) -> Result<Identity> {
-        self.authority.identity(&self.url, user, groups)
+        self.authority.identity(&self.url(), user, groups)
     }
 
     /// A kubeconfig file for an identity.
@@ -142,17 +201,15 @@ impl Cluster {
     }
 
     fn start_controller_manager(&self, program: &Path) -> Result<Daemon> {
-        let folder = self.folder();
         // In its own role it may only take on the roles of its controllers, which takes one more flag and many calls.
-        let identity = self.identity("kube-controller-manager", &["system:masters"])?;
-        let kubeconfig = self.kubeconfig("kube-controller-manager", &identity)?;
-        let mut command = Command::new(program);
-        command
-            .arg(flag("kubeconfig", &kubeconfig))
-            .arg(flag("service-account-private-key-file", &folder.join("accounts.key")))
-            .args(["--controllers=deployment-controller,replicaset-controller,garbage-collector-controller"])
-            .args(["--leader-elect=false", "--secure-port=0"]);
-        Daemon::start("kube-controller-manager", command, folder)
+        let kubeconfig = self.master("kube-controller-manager")?;
+        let command = self.servers.controller_manager(program, &kubeconfig);
+        Daemon::start("kube-controller-manager", command, self.folder())
+    }
+
+    /// A kubeconfig file for somebody who may do everything.
+    fn master(&self, name: &str) -> Result<PathBuf> {
+        self.kubeconfig(name, &self.identity(name, &["system:masters"])?)
     }
 
     /// Applies what `charts/cinch/crds` holds and waits until each kind is served.
@@ -184,61 +241,4 @@ fn is_established(crd: &Value) -> bool {
     conditions.into_iter().flatten().any(|condition| {
         condition["type"] == json!("Established") && condition["status"] == json!("True")
     })
-}
-
-fn start_etcd(program: &Path, folder: &Path) -> Result<(Daemon, String)> {
-    let url = format!("http://127.0.0.1:{}", free_port()?);
-    let peers = format!("http://127.0.0.1:{}", free_port()?);
-    let mut command = Command::new(program);
-    command
-        .arg(flag("data-dir", &folder.join("etcd")))
-        .args([format!("--listen-client-urls={url}"), format!("--advertise-client-urls={url}")])
-        .args([
-            format!("--listen-peer-urls={peers}"),
-            format!("--initial-advertise-peer-urls={peers}"),
-        ])
-        .args([format!("--initial-cluster=default={peers}"), "--log-level=warn".to_owned()]);
-    Ok((Daemon::start("etcd", command, folder)?, url))
-}
-
-fn start_api_server(
-    program: &Path,
-    folder: &Path,
-    authority: &Authority,
-    etcd_url: &str,
-    port: u16,
-) -> Result<Daemon> {
-    let ca = write(folder, "ca.crt", &authority.certificate())?;
-    let Pair { certificate, key } = authority.server(&["127.0.0.1", "kubernetes.default.svc"])?;
-    let certificate = write(folder, "server.crt", &certificate)?;
-    let key = write(folder, "server.key", &key)?;
-    let accounts = rcgen::KeyPair::generate()?;
-    let public = write(folder, "accounts.pub", &accounts.public_key_pem())?;
-    let private = write(folder, "accounts.key", &accounts.serialize_pem())?;
-    let policy = write(folder, "audit-policy.yaml", audit::POLICY)?;
-    let mut command = Command::new(program);
-    command
-        .args([format!("--etcd-servers={etcd_url}"), format!("--secure-port={port}")])
-        .args(["--bind-address=127.0.0.1", "--endpoint-reconciler-type=none"])
-        .args(["--authorization-mode=RBAC", "--allow-privileged=true"])
-        .args(["--service-cluster-ip-range=10.0.0.0/24"])
-        .args(["--service-account-issuer=https://kubernetes.default.svc"])
-        .arg(flag("service-account-key-file", &public))
-        .arg(flag("service-account-signing-key-file", &private))
-        .arg(flag("client-ca-file", &ca))
-        .arg(flag("tls-cert-file", &certificate))
-        .arg(flag("tls-private-key-file", &key))
-        .arg(flag("audit-policy-file", &policy))
-        .arg(flag("audit-log-path", &folder.join("audit.log")));
-    Daemon::start("kube-apiserver", command, folder)
-}
-
-fn flag(name: &str, path: &Path) -> String {
-    format!("--{name}={}", path.display())
-}
-
-fn write(folder: &Path, name: &str, text: &str) -> Result<PathBuf> {
-    let path = folder.join(name);
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
-    Ok(path)
 }

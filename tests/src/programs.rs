@@ -16,7 +16,7 @@ pub struct Programs {
 
 /// Why the tests that need a cluster are skipped.
 #[derive(Debug, Clone)]
-pub struct Missing(String);
+pub struct Missing(pub(crate) String);
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,23 +27,23 @@ impl fmt::Display for Missing {
 impl Programs {
     /// Looks in `KUBEBUILDER_ASSETS`, then where `tests/cluster/build` puts them, then in `PATH`.
     pub fn find() -> Result<Self, Missing> {
-        let folders = folders();
-        let find = |program: &str| {
-            folders.iter().map(|folder| folder.join(program)).find(|path| path.is_file())
-        };
-        let need = |program: &str| {
-            find(program).ok_or_else(|| {
-                Missing(format!(
-                    "needs {program}: set KUBEBUILDER_ASSETS, or install Go and run make test"
-                ))
-            })
-        };
         Ok(Self {
             api_server: need("kube-apiserver")?,
             etcd: need("etcd")?,
             controller_manager: find("kube-controller-manager"),
         })
     }
+}
+
+/// A program in one of the places of [`Programs::find`].
+pub(crate) fn need(program: &str) -> Result<PathBuf, Missing> {
+    find(program).ok_or_else(|| {
+        Missing(format!("needs {program}: set KUBEBUILDER_ASSETS, or install Go and run make test"))
+    })
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    folders().into_iter().map(|folder| folder.join(program)).find(|path| path.is_file())
 }
 
 /// The root of the repository.

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Result;
 use tokio::{
     io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpStream, ToSocketAddrs},
     task::{AbortHandle, JoinSet},
     time::{MissedTickBehavior, interval},
 };
@@ -45,7 +45,12 @@ struct Endpoints(Arc<Mutex<(usize, Vec<Endpoint>)>>);
 
 impl Service {
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::at("127.0.0.1:0").await
+    }
+
+    /// One at this address.
+    pub async fn at(address: impl ToSocketAddrs) -> Result<Self> {
+        let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let endpoints = Endpoints::default();
         let connections = Connections::default();

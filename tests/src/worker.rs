@@ -1,0 +1,135 @@
+//! A real node: containerd and a kubelet on a machine of its own, in a cluster that runs pods.
+
+mod configuration;
+pub mod parts;
+
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command as Waited;
+
+use crate::{
+    cluster::Cluster,
+    daemon::Daemon,
+    image::Image,
+    machine::Machine,
+    until::until,
+    worker::{configuration::Folders, parts::Parts},
+};
+
+/// What the node is called.
+pub const NAME: &str = "worker";
+/// What holds the namespaces of a pod.
+const PAUSE: &str = "pause:1";
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// Runs pods. What it has started ends with the machine.
+#[derive(Debug)]
+pub struct Worker {
+    // Dropped in this order: who asks before who is asked.
+    kubelet: Daemon,
+    containerd: Daemon,
+    parts: Parts,
+}
+
+impl Worker {
+    /// Joins the cluster, and waits until pods can be sent here.
+    pub async fn start(machine: &Machine, parts: &Parts, cluster: &Cluster) -> Result<Self> {
+        let folders = Folders::new(machine.folder());
+        let identity = cluster.identity(&format!("system:node:{NAME}"), &["system:nodes"])?;
+        folders.configure(parts, &identity.kubeconfig(), &cluster.authority().certificate())?;
+        let containerd = start_containerd(parts, &folders).await?;
+        let pause = Image::new(PAUSE)?
+            .file("/bin/busybox", &parts.busybox())?
+            .command(&["/bin/busybox", "sleep", "2147483647"])
+            .write(&folders.all)?;
+        import(parts, &pause).await?;
+        let kubelet = start_kubelet(parts, &folders)?;
+        let mut worker = Self { kubelet, containerd, parts: parts.clone() };
+        worker.until_ready(cluster).await?;
+        Ok(worker)
+    }
+
+    /// Lets pods use an image.
+    pub async fn import(&self, archive: &Path) -> Result<()> {
+        import(&self.parts, archive).await
+    }
+
+    /// Fails, with the end of a log, when one of its programs has ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.containerd.check_alive()?;
+        self.kubelet.check_alive()
+    }
+
+    /// What its programs said last.
+    pub fn log_tail(&self) -> String {
+        let [kubelet, containerd] = [&self.kubelet, &self.containerd].map(Daemon::log_tail);
+        format!("kubelet:\n{kubelet}\ncontainerd:\n{containerd}")
+    }
+
+    async fn until_ready(&mut self, cluster: &Cluster) -> Result<()> {
+        let asker = cluster.asker().clone();
+        let ready = until("the node is ready", LIMIT, async || {
+            self.check_alive()?;
+            let node = asker.ask("GET", &format!("/api/v1/nodes/{NAME}"), None).await?.body;
+            Ok(is_ready(&node).then_some(()))
+        })
+        .await;
+        ready.with_context(|| self.log_tail())
+    }
+}
+
+fn is_ready(node: &Value) -> bool {
+    let conditions = node.pointer("/status/conditions").and_then(Value::as_array);
+    let is = |one: &Value| one["type"] == json!("Ready") && one["status"] == json!("True");
+    // It has to be known as well that pods may go there.
+    conditions.into_iter().flatten().any(is) && node.pointer("/spec/taints").is_none()
+}
+
+async fn start_containerd(parts: &Parts, folders: &Folders) -> Result<Daemon> {
+    let mut command = Command::new(parts.program("containerd"));
+    command.arg("--config").arg(&folders.containerd).env("PATH", parts.path());
+    // For runc, which is started by what is started by it.
+    command.env("LD_LIBRARY_PATH", parts.libraries());
+    let mut daemon = Daemon::start("containerd", command, &folders.all)?;
+    until("containerd answers", LIMIT, async || {
+        daemon.check_alive()?;
+        let mut version = ctr(parts, &["version"]);
+        Ok(version.stderr(Stdio::null()).output().await?.status.success().then_some(()))
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
+    Ok(daemon)
+}
+
+fn start_kubelet(parts: &Parts, folders: &Folders) -> Result<Daemon> {
+    let mut command = Command::new(&parts.kubelet);
+    command
+        .arg(format!("--config={}", folders.kubelet.display()))
+        .arg(format!("--kubeconfig={}", folders.kubeconfig.display()))
+        .args([
+            format!("--hostname-override={NAME}"),
+            format!("--node-ip={}", crate::machine::NODE),
+        ])
+        .env("PATH", parts.path());
+    Daemon::start("kubelet", command, &folders.all)
+}
+
+async fn import(parts: &Parts, archive: &Path) -> Result<()> {
+    let mut command = ctr(parts, &["images", "import"]);
+    let output = command.arg(archive).output().await?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "cannot import {}: {error}", archive.display());
+    Ok(())
+}
+
+fn ctr(parts: &Parts, arguments: &[&str]) -> Waited {
+    let mut command = Waited::new(parts.program("ctr"));
+    command.args(["--namespace", "k8s.io"]).args(arguments).stdin(Stdio::null());
+    command
+}

@@ -1,0 +1,86 @@
+//! Uses a whole cluster as its users do: pods run on a real node, with real containers.
+
+use std::{process::ExitCode, time::Duration};
+
+use anyhow::Result;
+use futures::future::LocalBoxFuture;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use tests::{
+    machine::{self, Role},
+    worker::parts::Parts,
+};
+use tokio::time::timeout;
+
+use crate::ground::{Ground, Lazy};
+
+#[path = "e2e/ground.rs"]
+mod ground;
+#[path = "e2e/pods.rs"]
+mod pods;
+
+const LIMIT: Duration = Duration::from_mins(6);
+
+/// A question by name, and how it is answered.
+#[derive(Clone, Copy)]
+struct Question {
+    name: &'static str,
+    ask: for<'a> fn(&'a mut Ground) -> LocalBoxFuture<'a, Result<()>>,
+}
+
+/// Lists the questions of a module.
+macro_rules! questions {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) const QUESTIONS: &[crate::Question] = &[$(crate::Question {
+            name: concat!(module_path!(), "::", stringify!($name)),
+            ask: |ground| Box::pin($name(ground)),
+        }),+];
+    };
+}
+pub(crate) use questions;
+
+/// In this order: the last ones take away what the others need.
+const ALL: &[&[Question]] = &[pods::QUESTIONS];
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // There is one node, and what one question does to it others would notice.
+    arguments.test_threads = Some(1);
+    let parts = match Parts::find() {
+        Ok(parts) => parts,
+        Err(missing) => return run(&arguments, &Err(missing.to_string())),
+    };
+    let code = match Role::of_this_process() {
+        Ok(Role::Inside(machine)) => return run(&arguments, &Ok(Lazy::new(machine, parts))),
+        Ok(Role::Keeper) => machine::keep(&parts.busybox()),
+        Ok(Role::Outside) if arguments.list => return run(&arguments, &Err(String::new())),
+        Ok(Role::Outside) => machine::enter(),
+        Err(error) => Err(error),
+    };
+    match code {
+        Ok(code) => code.into(),
+        Err(error) => {
+            run(&arguments, &Err(format!("cannot make a machine for the node: {error:#}")));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Asks all questions; without ground to stand on, tells why not.
+fn run(arguments: &Arguments, ground: &Result<Lazy, String>) -> ExitCode {
+    // More than one provider may be compiled in: the default has to be said.
+    rustls::crypto::ring::default_provider().install_default().expect("this is the first call");
+    let trials = ALL.iter().copied().flatten().map(|question| trial(*question, ground.clone()));
+    libtest_mimic::run(arguments, trials.collect()).exit_code()
+}
+
+fn trial(question: Question, ground: Result<Lazy, String>) -> Trial {
+    Trial::ignorable_test(question.name.trim_start_matches("e2e::"), move || {
+        let lazy = match ground {
+            Ok(lazy) => lazy,
+            Err(missing) => return Ok(Completion::ignored_with(missing)),
+        };
+        let answer = lazy
+            .with(|ground| Box::pin(async move { timeout(LIMIT, (question.ask)(ground)).await? }));
+        answer.map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}")))
+    })
+}
