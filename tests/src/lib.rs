@@ -10,6 +10,7 @@ pub mod answer;
 pub mod audit;
 pub mod authority;
 pub mod bundle;
+pub mod chart;
 pub mod cluster;
 pub mod daemon;
 pub mod guest;

@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 
 use crate::{
     authority::Identity,
+    chart::{self, NAMESPACE},
     cluster::Cluster,
     namespace::unique,
     object::{self, GROUP},
     until::until,
 };
 
-/// Where the daemons of all nodes live, and as whom.
-pub const NAMESPACE: &str = "security-profiles-operator";
+/// As whom the daemons of all nodes ask.
 pub const ACCOUNT: &str = "cinch-node-installer";
 
 /// What the daemon of a node may do.
-pub const RIGHTS: &str = include_str!("../fixtures/rights-node-installer.yaml");
+pub const RIGHTS: &str = include_str!("../../charts/cinch/templates/node-installer-rbac.yaml");
 /// What narrows it down to the node's own object.
 pub const POLICY: &str = include_str!("../../charts/cinch/templates/node-identity.yaml");
 
@@ -35,8 +35,8 @@ pub struct Node<'a> {
 
 /// Gives the daemons of all nodes their rights, unless they have them.
 pub async fn grant(cluster: &Cluster) -> Result<()> {
-    apply(cluster, RIGHTS).await?;
-    apply(cluster, POLICY).await
+    chart::apply(cluster, RIGHTS).await?;
+    chart::apply(cluster, POLICY).await
 }
 
 /// Creates all objects of a YAML text that are not there yet.

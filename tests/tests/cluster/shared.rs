@@ -10,9 +10,10 @@ use anyhow::{Result, anyhow};
 use serde_json::json;
 use tests::{
     authority::Identity,
+    chart::{self, NAMESPACE},
     cluster::Cluster,
     namespace::{BINDING, Namespace, RECORDING},
-    object,
+    node,
     programs::Programs,
     registration::{ONE_PATH, OWN_REGISTRATION, Registration, Scope},
     service::Service,
@@ -22,7 +23,7 @@ use tests::{
 use tokio::sync::OnceCell;
 
 /// What the webhook may do, and nothing more.
-const RIGHTS: &str = include_str!("../../fixtures/rights.yaml");
+const RIGHTS: &str = include_str!("../../../charts/cinch/templates/webhook-rbac.yaml");
 
 /// Why a question cannot be asked here.
 #[derive(Debug)]
@@ -88,10 +89,8 @@ struct Replicas {
 impl Shared {
     async fn start(programs: &Programs) -> Result<Self> {
         let cluster = Cluster::start(programs).await?;
-        for object in object::parse(RIGHTS)? {
-            cluster.create(&object).await?;
-        }
-        let identity = reader(&cluster, "cinch-webhook").await?;
+        chart::apply(&cluster, RIGHTS).await?;
+        let identity = node::token(&cluster, NAMESPACE, "cinch-webhook", None).await?;
         let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
         Ok(Self { cluster, kubeconfig, replicas: OnceCell::new() })
     }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use tests::{
     answer::Asker,
     authority::Identity,
+    chart::{self, NAMESPACE},
     namespace::{Namespace, unique},
-    node::{self, ACCOUNT, NAMESPACE, Node},
+    node::{self, ACCOUNT, Node},
     object,
     until::until,
 };
@@ -131,7 +132,7 @@ async fn almighty(shared: &Shared) -> Result<Namespace> {
     node::grant(&shared.cluster).await?;
     let namespace = shared.namespace(&[]).await?;
     let name = &namespace.name;
-    let policy = node::POLICY
+    let policy = chart::plain(node::POLICY)?
         .replace(NAMESPACE, name)
         .replace(&format!("{name}.x-k8s.io"), object::GROUP)
         .replace("name: cinch-node-identity", &format!("name: {name}"))

@@ -12,10 +12,11 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tests::{
+    chart::{self, NAMESPACE},
     cluster::Cluster,
     daemon::Daemon,
     namespace::unique,
-    node::{self, NAMESPACE, Node},
+    node::{self, Node},
     plain_http,
     until::until,
 };
@@ -38,7 +39,7 @@ pub(crate) struct Recorder {
 pub(crate) async fn kubeconfig(node: &Node<'_>, at: Option<&str>) -> Result<PathBuf> {
     let cluster = node.cluster;
     node::grant(cluster).await?;
-    node::apply(cluster, RIGHTS).await?;
+    chart::apply(cluster, RIGHTS).await?;
     let token = node::token(cluster, NAMESPACE, ACCOUNT, Some(&node.reference())).await?;
     let token = match at {
         Some(url) => token.at(url),
