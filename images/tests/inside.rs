@@ -34,11 +34,19 @@ const CHECKS: [(&str, Check); 5] = [
     ("a_root_that_is_written_is_what_the_image_has", roots),
 ];
 /// Those that change the root of a process.
-const ROOT_CHECKS: [(&str, Check); 3] = [
+const ROOT_CHECKS: [(&str, Check); 4] = [
     ("each_program_starts_where_nothing_else_is", starts),
     ("the_compiler_of_apparmor_profiles_works_where_nothing_else_is", compiles),
+    ("apparmor_profiles_are_compiled_by_the_node_where_it_can_and_by_the_image_else", installs),
     ("each_program_says_what_is_wrong_with_its_flags", complains),
 ];
+
+const PROFILE: &str = "
+apiVersion: security-profiles-operator.x-k8s.io/v1
+kind: AppArmorProfile
+metadata: { name: p }
+spec: { policy: '  #include <abstractions/base>' }
+";
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::from_args();
@@ -67,10 +75,7 @@ impl Built {
         let built = Self { folder: tempfile::tempdir()? };
         built.build("images", "--output")?;
         for recipe in RECIPES {
-            let root = built.root(recipe.program);
-            fs::create_dir_all(&root)?;
-            let (_, layer) = built.image("images", recipe.program)?;
-            tar::Archive::new(&*layer).unpack(root)?;
+            built.unpack(recipe.program, &built.root(recipe.program))?;
         }
         Ok(built)
     }
@@ -116,11 +121,17 @@ impl Built {
         self.folder.path().join("roots").join(program)
     }
 
+    fn unpack(&self, program: &str, root: &Path) -> Result<()> {
+        fs::create_dir_all(root)?;
+        let (_, layer) = self.image("images", program)?;
+        Ok(tar::Archive::new(&*layer).unpack(root)?)
+    }
+
     /// Runs a program in an image's root, as who the image says, with no network and no process beside it.
-    fn run(&self, image: &str, user: u32, arguments: &[&str], input: &str) -> Result<Output> {
+    fn run(root: &Path, user: u32, arguments: &[&str], input: &str) -> Result<Output> {
         let mut child = Command::new("unshare")
             .args(["--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child"])
-            .arg(format!("--root={}", self.root(image).display()))
+            .arg(format!("--root={}", root.display()))
             .args([format!("--setuid={user}"), format!("--setgid={user}"), "--".to_owned()])
             .args(arguments)
             .env_clear()
@@ -239,10 +250,11 @@ fn roots(built: &Built) -> Result<()> {
 fn starts(built: &Built) -> Result<()> {
     for recipe in RECIPES {
         let path = format!("/{}", recipe.path());
-        let output = built.run(recipe.program, recipe.user, &[&path, "--version"], "")?;
+        let output =
+            Built::run(&built.root(recipe.program), recipe.user, &[&path, "--version"], "")?;
         let expected = format!("{} {}\n", recipe.program, env!("CARGO_PKG_VERSION"));
         assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", said(&output));
-        let output = built.run(recipe.program, recipe.user, &[&path, "--help"], "")?;
+        let output = Built::run(&built.root(recipe.program), recipe.user, &[&path, "--help"], "")?;
         assert!(output.status.success() && said(&output).contains("Usage:"), "{}", said(&output));
     }
     Ok(())
@@ -252,15 +264,49 @@ fn starts(built: &Built) -> Result<()> {
 fn compiles(built: &Built) -> Result<()> {
     let profile = "include <tunables/global>\nprofile p { include <abstractions/base>\n }\n";
     let flags = ["/usr/sbin/apparmor_parser", "-Q", "-K", "-S", "-M", "/etc/apparmor.d/abi/3.0"];
-    let output = built.run("cinch-node-installer", 0, &flags, profile)?;
+    let output = Built::run(&built.root("cinch-node-installer"), 0, &flags, profile)?;
     assert!(output.status.success() && output.stdout.len() > 1000, "{}", said(&output));
+    Ok(())
+}
+
+/// A node below `/node` whose kernel is but files: what is written there was compiled.
+fn installs(built: &Built) -> Result<()> {
+    let root = built.folder.path().join("node");
+    built.unpack("cinch-node-installer", &root)?;
+    let kernel = root.join("node/sys/kernel/security/apparmor");
+    fs::create_dir_all(&kernel)?;
+    fs::write(kernel.join("profiles"), "")?;
+    fs::copy(root.join("etc/apparmor.d/abi/3.0"), kernel.join("features"))?;
+    fs::create_dir(root.join("manifests"))?;
+    fs::write(root.join("manifests/profile.yaml"), PROFILE)?;
+    let compiled = || {
+        fs::write(kernel.join(".replace"), "")?;
+        let run = ["/usr/bin/cinch-node-installer", "run", "--once", "--mechanisms", "apparmor"];
+        let flags = ["--root", "/node", "--manifests", "/manifests"];
+        let output = Built::run(&root, 0, &[&run[..], &flags].concat(), "")?;
+        // Files do not load what is written to them.
+        let expected = "the kernel took the profile, and does not list it";
+        ensure!(said(&output).contains(expected), "{}", said(&output));
+        Ok(fs::read(kernel.join(".replace"))?)
+    };
+    let by_the_image = compiled()?;
+    assert!(by_the_image.len() > 1000, "{} bytes", by_the_image.len());
+    // A node that has the compiler, in a root in which nothing of the image can be reached.
+    for folder in ["usr", "lib", "lib64", "etc"] {
+        let copy =
+            Command::new("cp").arg("-a").arg(root.join(folder)).arg(root.join("node")).output()?;
+        ensure!(copy.status.success(), "{}", said(&copy));
+    }
+    fs::remove_dir_all(root.join("usr/sbin"))?;
+    let by_the_node = compiled()?;
+    assert!(by_the_image == by_the_node, "another compiler gives something else");
     Ok(())
 }
 
 fn complains(built: &Built) -> Result<()> {
     for recipe in RECIPES {
         let path = format!("/{}", recipe.path());
-        let output = built.run(recipe.program, recipe.user, &[&path, "sleep"], "")?;
+        let output = Built::run(&built.root(recipe.program), recipe.user, &[&path, "sleep"], "")?;
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains("'sleep'"), "{}", said(&output));
     }

@@ -1,8 +1,9 @@
 //! Runs the programs that compile and load policies.
 
 use std::{
-    ffi::OsStr,
+    ffi::{CString, OsStr},
     io::Write as _,
+    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -47,6 +48,15 @@ impl Program {
         self.root.is_some()
     }
 
+    /// No program is needed to change the root: a container has none but ours.
+    fn command(&self) -> std::io::Result<Command> {
+        let mut command = Command::new(&self.path);
+        if let Some(root) = &self.root {
+            enter(&mut command, root)?;
+        }
+        Ok(command)
+    }
+
     /// Runs it, feeds it a text and gives back what it prints. What it complains of when it fails is the error.
     pub fn run<S: AsRef<OsStr>>(
         &self,
@@ -55,15 +65,9 @@ impl Program {
     ) -> Result<Vec<u8>, Failure> {
         let name = self.path.display();
         let start = |error: std::io::Error| Failure::passing(format!("cannot run {name}: {error}"));
-        let mut command = match &self.root {
-            None => Command::new(&self.path),
-            Some(root) => {
-                let mut command = Command::new("chroot");
-                command.arg(root).arg(&self.path);
-                command
-            }
-        };
-        let mut child = command
+        let mut child = self
+            .command()
+            .map_err(start)?
             .args(arguments)
             .env("LC_ALL", "C")
             .stdin(Stdio::piped())
@@ -84,6 +88,20 @@ impl Program {
         let refused = output.status.code().is_some();
         Err(Failure { message, refused })
     }
+}
+
+/// Makes a command run with another root.
+#[expect(unsafe_code, reason = "what is done between fork and exec has no safe form")]
+fn enter(command: &mut Command, root: &Path) -> std::io::Result<()> {
+    let root = CString::new(root.as_os_str().as_bytes())?;
+    let enter = move || {
+        rustix::process::chroot(&*root)?;
+        rustix::process::chdir(c"/")?;
+        Ok(())
+    };
+    // SAFETY: these are two system calls on texts that are there before the fork; nothing is allocated or locked.
+    unsafe { command.pre_exec(enter) };
+    Ok(())
 }
 
 /// Several lines as one, and not too long.
