@@ -34,7 +34,7 @@ pub async fn apply(cluster: &Cluster, template: &str) -> Result<()> {
     let namespace =
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     node::apply(cluster, &namespace.to_string()).await?;
-    node::apply(cluster, &plain(template)?).await
+    node::apply(cluster, template).await
 }
 
 /// The real helm.

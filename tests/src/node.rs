@@ -39,9 +39,9 @@ pub async fn grant(cluster: &Cluster) -> Result<()> {
     chart::apply(cluster, POLICY).await
 }
 
-/// Creates all objects of a YAML text that are not there yet.
+/// Creates all objects of a YAML text, or of a plain template of the chart, that are not there yet.
 pub async fn apply(cluster: &Cluster, yaml: &str) -> Result<()> {
-    for object in object::parse(yaml)? {
+    for object in object::parse(&chart::plain(yaml)?)? {
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str);
         let at = object::collection(&object, namespace.unwrap_or_default())?;
         let answer = cluster.asker().ask("POST", &at, Some(&object)).await?;

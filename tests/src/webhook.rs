@@ -184,7 +184,7 @@ fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// `CINCH_WEBHOOK_BIN`, or what cargo built beside the folder of this test.
-fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     if let Some(path) = env::var_os("CINCH_WEBHOOK_BIN") {
         return Ok(path.into());
     }

@@ -15,6 +15,8 @@ use crate::shared::{Lazy, Shared, Skipped};
 
 #[path = "cluster/certificates.rs"]
 mod certificates;
+#[path = "cluster/chart.rs"]
+mod chart;
 #[path = "cluster/containers.rs"]
 mod containers;
 #[path = "cluster/deployment.rs"]
@@ -84,6 +86,13 @@ pub(crate) use questions;
 
 const ALL: &[&[Question]] = &[
     certificates::QUESTIONS,
+    chart::accepted::QUESTIONS,
+    chart::consistent::QUESTIONS,
+    chart::final_state::QUESTIONS,
+    chart::needs::QUESTIONS,
+    chart::rights::QUESTIONS,
+    chart::syscalls::QUESTIONS,
+    chart::values::QUESTIONS,
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
