@@ -61,6 +61,16 @@ impl Mark {
         Self { key_prefix, confinement }
     }
 
+    /// Whether a profile is one that containers are put under to be recorded.
+    pub fn prepares(mechanism: Mechanism, local_name: &str) -> bool {
+        local_name
+            == match mechanism {
+                Mechanism::Seccomp => TRACE_SECCOMP,
+                Mechanism::Selinux => TRACE_SELINUX,
+                Mechanism::Apparmor => TRACE_APPARMOR,
+            }
+    }
+
     /// Whether an annotation's key is one of ours.
     pub fn owns(key: &str) -> bool {
         const RECORDERS: [Recorder; 2] = [Recorder::Bpf, Recorder::Logs];

@@ -36,6 +36,7 @@ pub mod metrics;
 pub mod nodes;
 pub mod outbox;
 pub mod part;
+pub mod place;
 pub mod pod;
 pub mod profile;
 pub mod state;
@@ -195,6 +196,7 @@ impl Desk {
         for kind in Kind::ALL {
             self.metrics.set_objects(kind, self.core.state.count(kind));
         }
+        self.metrics.set_gated(self.core.state.gated.len());
         self.metrics.set_waiting(self.core.outbox.waiting());
     }
 

@@ -31,6 +31,7 @@ pub struct Metrics {
     watch_age: Family<OfKind, Gauge>,
     leader: Gauge,
     waiting: Gauge,
+    gated: Gauge,
 }
 
 impl Default for Metrics {
@@ -42,6 +43,7 @@ impl Default for Metrics {
             watch_age: Family::default(),
             leader: Gauge::default(),
             waiting: Gauge::default(),
+            gated: Gauge::default(),
         };
         let mut registry = Registry::with_prefix("cinch_controller");
         let help = "Calls to the API server that write, by kind of object, duty and outcome";
@@ -52,6 +54,8 @@ impl Default for Metrics {
         registry.register("leader", "Whether this replica writes", metrics.leader.clone());
         let help = "Calls that wait for their time, or for this replica to lead";
         registry.register("writes_waiting", help, metrics.waiting.clone());
+        let help = "Pods that wait behind the scheduling gate for their profiles";
+        registry.register("gated_pods", help, metrics.gated.clone());
         *lock(&metrics.registry) = registry;
         metrics
     }
@@ -79,6 +83,10 @@ impl Metrics {
 
     pub fn set_waiting(&self, count: usize) {
         self.waiting.set(count.try_into().unwrap_or(i64::MAX));
+    }
+
+    pub fn set_gated(&self, count: usize) {
+        self.gated.set(count.try_into().unwrap_or(i64::MAX));
     }
 
     /// The text that Prometheus reads.

@@ -43,6 +43,8 @@ pub enum Call {
     /// A merge patch, where a field is not ours; its body has the resource version that was looked at.
     Merge(Value),
     MergeStatus(Value),
+    /// A strategic merge patch, for an entry of a list of Kubernetes' own kinds.
+    Strategic(Value),
 }
 
 /// One call that is to be made now.

@@ -13,6 +13,8 @@ use super::{
     state::{Changes, State},
 };
 
+mod gate;
+
 /// A duty.
 pub trait Part: Debug + Send {
     /// Looks at what has changed. The first time that is all there is. It is called again without any changes when a time
@@ -30,5 +32,5 @@ pub struct View<'a> {
 
 /// All duties.
 pub fn all() -> Vec<Box<dyn Part>> {
-    vec![]
+    vec![Box::new(gate::Gate::default())]
 }

@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kube::core::ObjectMeta;
-use profile::mechanism::Mechanism;
+use profile::{mechanism::Mechanism, pod::Gates};
 use serde::Deserialize;
 
-use super::key::ProfileKey;
+use super::{
+    key::ProfileKey,
+    place::{Affinity, Placement, Toleration},
+};
 
 /// The beta annotation for AppArmor, which the API server still turns into the field; the container's name follows.
 const APPARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -23,6 +26,8 @@ pub struct Pod {
     pub containers: Box<[Container]>,
     /// The profiles that it uses, whether or not they are there.
     pub uses: BTreeSet<ProfileKey>,
+    /// Where it may go, while it waits behind our scheduling gate.
+    pub gated: Option<Box<Placement>>,
 }
 
 /// A container that is under a profile of the node.
@@ -49,6 +54,10 @@ pub struct PodSpec {
     init_containers: Option<Vec<RawContainer>>,
     containers: Option<Vec<RawContainer>>,
     ephemeral_containers: Option<Vec<RawContainer>>,
+    scheduling_gates: Gates,
+    node_selector: Option<BTreeMap<String, String>>,
+    affinity: Option<Affinity>,
+    tolerations: Option<Vec<Toleration>>,
 }
 
 /// The part of a pod's status that is read.
@@ -100,7 +109,23 @@ impl Pod {
         if !pod.live {
             return pod;
         }
-        let PodSpec { security_context, init_containers, containers, ephemeral_containers } = spec;
+        let PodSpec {
+            security_context,
+            init_containers,
+            containers,
+            ephemeral_containers,
+            scheduling_gates,
+            node_selector,
+            affinity,
+            tolerations,
+        } = spec;
+        pod.gated = (*scheduling_gates == Gates::Ours).then(|| {
+            Box::new(Placement::new(
+                node_selector.as_ref(),
+                affinity.as_ref(),
+                tolerations.as_deref(),
+            ))
+        });
         let lists = [init_containers, containers, ephemeral_containers];
         let mut under_any = Vec::new();
         for raw in lists.into_iter().flatten().flatten() {

@@ -5,11 +5,12 @@ use std::{
     sync::Arc,
 };
 
-use profile::mechanism::Mechanism;
+use profile::{mechanism::Mechanism, snapshot::Switches};
 
 use super::{
     key::{Named, ProfileKey},
     nodes::{Nodes, Recount},
+    place::Places,
     pod::Pod,
     profile::Profile,
     told::{Binding, Kind, Recording, Told},
@@ -23,6 +24,10 @@ pub struct State {
     pub recordings: BTreeMap<Named, Recording>,
     pub profiles: BTreeMap<ProfileKey, Profile>,
     pub nodes: Nodes,
+    pub places: Places,
+    pub namespaces: BTreeMap<Arc<str>, Switches>,
+    /// The pods that wait behind our scheduling gate.
+    pub gated: BTreeSet<Named>,
     /// The nodes that the cluster has, ready or not.
     known_nodes: BTreeSet<Arc<str>>,
     reporting: BTreeSet<Arc<str>>,
@@ -52,6 +57,10 @@ pub struct Changes {
     pub said: BTreeSet<ProfileKey>,
     /// Nodes that have come, changed, said something or gone.
     pub nodes: BTreeSet<Arc<str>>,
+    /// Whether any pod may go to other nodes than before, be it for what is ready alone.
+    pub places: bool,
+    /// Namespaces that have come, opted in to something else or gone.
+    pub namespaces: BTreeSet<Arc<str>>,
 }
 
 impl Changes {
@@ -71,7 +80,10 @@ impl State {
                     Some(_) => self.known_nodes.insert(Arc::clone(&name)),
                     None => self.known_nodes.remove(&name),
                 };
-                let recount = self.nodes.node(&name, node.map(|node| node.ready));
+                let was_ready = self.nodes.is_ready(&name);
+                let recount = self.nodes.node(&name, node.as_ref().map(|node| node.ready));
+                let changed = self.places.put(&name, node.map(|node| node.place));
+                self.changes.places |= changed || was_ready != self.nodes.is_ready(&name);
                 self.recounted(name, recount);
             }
             Told::Report(name, report) => {
@@ -81,6 +93,12 @@ impl State {
                 };
                 let recount = self.nodes.report(&name, report);
                 self.recounted(name, recount);
+            }
+            Told::Namespace(name, switches) => {
+                if self.namespaces.get(&name) != switches.as_ref() {
+                    self.changes.namespaces.insert(Arc::clone(&name));
+                }
+                put(&mut self.namespaces, name, switches);
             }
             Told::Binding(key, binding) => self.binding(key, binding.map(|binding| *binding)),
             Told::Recording(key, recording) => {
@@ -109,6 +127,7 @@ impl State {
             Kind::Pod => self.pods.len(),
             Kind::Node => self.known_nodes.len(),
             Kind::Report => self.reporting.len(),
+            Kind::Namespace => self.namespaces.len(),
             Kind::Binding => self.bindings.len(),
             Kind::Recording => self.recordings.len(),
             Kind::Profile(kind) => self.profiles.keys().filter(|key| key.kind == kind).count(),
@@ -169,6 +188,11 @@ impl State {
         }
         self.changes.used.extend(used.symmetric_difference(uses).cloned());
         self.changes.pods.insert(key.clone());
+        if pod.as_ref().is_some_and(|pod| pod.gated.is_some()) {
+            self.gated.insert(key.clone());
+        } else {
+            self.gated.remove(&key);
+        }
         put(&mut self.pods, key, pod);
     }
 
@@ -233,7 +257,7 @@ impl State {
                     self.take(Told::Recording(key, None));
                 }
             }
-            Kind::Node | Kind::Report | Kind::Profile(_) => {}
+            Kind::Node | Kind::Report | Kind::Namespace | Kind::Profile(_) => {}
         }
         self.told.insert(kind);
     }
@@ -249,6 +273,12 @@ impl State {
             Kind::Report => {
                 for name in gone(&self.reporting) {
                     self.take(Told::Report(name, None));
+                }
+            }
+            Kind::Namespace => {
+                let gone = self.namespaces.keys().filter(|name| !there.contains(*name));
+                for name in gone.cloned().collect::<Vec<_>>() {
+                    self.take(Told::Namespace(name, None));
                 }
             }
             Kind::Profile(kind) => {

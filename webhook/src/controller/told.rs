@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use profile::kinds::{NodeProfile, ProfileBindingStatus, ProfileKind, ProfileRecordingStatus};
+use profile::{
+    kinds::{NodeProfile, ProfileBindingStatus, ProfileKind, ProfileRecordingStatus},
+    snapshot::Switches,
+};
 
 use super::{
     key::{Named, ProfileKey},
+    place::Place,
     pod::Pod,
     profile::Profile,
 };
@@ -16,6 +20,7 @@ pub enum Kind {
     Pod,
     Node,
     Report,
+    Namespace,
     Binding,
     Recording,
     Profile(ProfileKind),
@@ -23,10 +28,11 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Pod,
         Self::Node,
         Self::Report,
+        Self::Namespace,
         Self::Binding,
         Self::Recording,
         Self::Profile(ProfileKind::SeccompProfile),
@@ -41,6 +47,7 @@ impl Kind {
             Self::Pod => "Pod",
             Self::Node => "Node",
             Self::Report => "NodeSecurityProfiles",
+            Self::Namespace => "Namespace",
             Self::Binding => "ProfileBinding",
             Self::Recording => "ProfileRecording",
             Self::Profile(kind) => kind.as_str(),
@@ -66,9 +73,10 @@ pub struct Recording {
 }
 
 /// A node that is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub ready: bool,
+    pub place: Place,
 }
 
 /// One piece of news; what is None is gone.
@@ -77,6 +85,8 @@ pub enum Told {
     Pod(Named, Option<Box<Pod>>),
     Node(Arc<str>, Option<Node>),
     Report(Arc<str>, Option<Vec<NodeProfile>>),
+    /// What a namespace has opted in to.
+    Namespace(Arc<str>, Option<Switches>),
     Binding(Named, Option<Box<Binding>>),
     Recording(Named, Option<Box<Recording>>),
     Profile(ProfileKey, Option<Box<Profile>>),

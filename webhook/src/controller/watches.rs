@@ -9,16 +9,20 @@ use daemon::{
 use futures::{StreamExt as _, stream::BoxStream};
 use k8s_openapi::api::core::v1 as core;
 use kube::{
-    Api, Client, Resource,
+    Api, Client, Resource, ResourceExt as _,
     api::{ApiResource, Object},
-    core::{DeserializeGuard, ObjectMeta},
+    core::{DeserializeGuard, ObjectMeta, PartialObjectMeta},
     runtime::watcher::watcher,
 };
-use profile::kinds::{GROUP, NodeSecurityProfiles, ProfileBinding, ProfileKind, ProfileRecording};
+use profile::{
+    kinds::{GROUP, NodeSecurityProfiles, ProfileBinding, ProfileKind, ProfileRecording},
+    snapshot::Switches,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     key::{Named, ProfileKey},
+    place::{Place, Taint},
     pod::{Pod, PodSpec, PodStatus},
     profile::{Profile, Spec, Status},
     told::{Binding, Kind, Node, Recording, Told},
@@ -36,6 +40,7 @@ pub(super) fn all(client: &Client, contact: &Arc<Contact>) -> BoxStream<'static,
         watches.pods(),
         watches.nodes(),
         watches.reports(),
+        watches.namespaces(),
         watches.bindings(),
         watches.recordings(),
     ];
@@ -64,8 +69,14 @@ impl Watches<'_> {
 
     fn nodes(&self) -> BoxStream<'static, Told> {
         let resource = ApiResource::erase::<core::Node>(&());
-        let read = |object: &Object<NodeSpec, NodeStatus>| Node {
-            ready: object.status.as_ref().is_some_and(NodeStatus::is_ready),
+        let read = |object: &Object<NodeSpec, NodeStatus>| {
+            let labels = object.metadata.labels.iter().flatten();
+            let place = Place {
+                labels: labels.map(|(key, value)| ((**key).into(), (**value).into())).collect(),
+                taints: object.spec.taints.clone().unwrap_or_default(),
+                unschedulable: object.spec.unschedulable.unwrap_or_default(),
+            };
+            Node { ready: object.status.as_ref().is_some_and(NodeStatus::is_ready), place }
         };
         let changes = self.watch(
             Kind::Node,
@@ -84,6 +95,17 @@ impl Watches<'_> {
         let api = Api::all(self.client.clone());
         let changes = self.watch(Kind::Report, api, PAGE_OF_REPORTS, of_cluster, read);
         told(changes, Told::Report, |all| Told::AllOfCluster(Kind::Report, all))
+    }
+
+    fn namespaces(&self) -> BoxStream<'static, Told> {
+        let api: Api<PartialObjectMeta<core::Namespace>> = Api::all(self.client.clone());
+        let events = watcher(api, config().page_size(PAGE));
+        let read = |object: &PartialObjectMeta<core::Namespace>| {
+            (of_cluster(&object.metadata), Some(Switches::from_labels(object.labels())))
+        };
+        let kind = Kind::Namespace;
+        let changes = follow(kind.as_str(), events, Arc::clone(self.contact), read);
+        told(changes, Told::Namespace, |all| Told::AllOfCluster(Kind::Namespace, all))
     }
 
     fn bindings(&self) -> BoxStream<'static, Told> {
@@ -203,9 +225,12 @@ fn text(field: Option<&String>) -> &str {
     field.map(String::as_str).unwrap_or_default()
 }
 
-/// Nothing of a node's spec matters.
 #[derive(Clone, Debug, Default, Deserialize)]
-struct NodeSpec {}
+#[serde(default)]
+struct NodeSpec {
+    taints: Option<Vec<Taint>>,
+    unschedulable: Option<bool>,
+}
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

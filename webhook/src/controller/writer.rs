@@ -92,6 +92,7 @@ impl Writer {
                 api.patch_status(name, &apply, &Patch::Apply(&typed(body))).await
             }
             Call::Merge(body) => api.patch(name, &merge, &Patch::Merge(body)).await,
+            Call::Strategic(body) => api.patch(name, &merge, &Patch::Strategic(body)).await,
             Call::MergeStatus(body) => api.patch_status(name, &merge, &Patch::Merge(body)).await,
         }
         .map(drop)
