@@ -87,7 +87,7 @@ impl Backend for Seccomp {
         let mut found = BTreeMap::new();
         for name in names {
             let file = match &folder {
-                Some(folder) => self.seen.look(&folder, &file_name(name)),
+                Some(folder) => self.seen.look(folder, &file_name(name)),
                 None => Ok(File::Absent),
             };
             let there = match file {
