@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use tests::chart::{self, Helm};
 
 use super::{elements, helm, of_kind};
-use crate::{questions, shared::Shared};
+use crate::{questions, recorder::daemon::CAPABILITIES, shared::Shared};
 
 questions![
     the_table_of_the_readme_is_what_is_rendered_for_each_choice_of_features,
     parts_on_nodes_have_no_other_rights,
+    all_tests_of_parts_on_nodes_run_with_these_capabilities,
 ];
 
 const HEADER: &str = "| features | part | mounts | capabilities | host namespaces |";
@@ -132,6 +133,18 @@ async fn the_table_of_the_readme_is_what_is_rendered_for_each_choice_of_features
     for on in choices {
         assert_eq!(rendered(&helm, &on)?, expected(&rows, &on), "with {on:?}");
     }
+    Ok(())
+}
+
+async fn all_tests_of_parts_on_nodes_run_with_these_capabilities(_: &Shared) -> Result<()> {
+    let all: BTreeSet<String> = FEATURES.map(str::to_owned).into();
+    let parts = rendered(&helm()?, &all)?;
+    let recorder = parts.get("recorder").context("no recorder")?;
+    assert_eq!(recorder.capabilities, CAPABILITIES.map(str::to_owned).into());
+    // Those of the installer care for seccomp alone, without any.
+    let parts = rendered(&helm()?, &["seccomp".to_owned()].into())?;
+    let installer = parts.get("node-installer").context("no installer")?;
+    assert_eq!(installer.capabilities, BTreeSet::new());
     Ok(())
 }
 

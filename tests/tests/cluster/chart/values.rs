@@ -1,6 +1,6 @@
 //! Do values that make no sense get an answer that helps?
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use tests::{chart, object};
 
@@ -66,7 +66,7 @@ async fn values_that_make_no_sense_are_refused_by_name(_: &Shared) -> Result<()>
         ),
         (json!({ "image": { "tag": "a tag" } }), "at '/image/tag': 'a tag' does not match"),
     ] {
-        let error = helm.template(&values).unwrap_err().to_string();
+        let error = helm.template(&values).err().context("taken")?.to_string();
         assert!(error.contains(complaint), "{values}: {error}");
     }
     Ok(())
