@@ -14,6 +14,10 @@ use crate::{cluster::Cluster, node, object, programs::repository};
 /// The namespace of the release.
 pub const NAMESPACE: &str = "security-profiles-operator";
 
+/// The capabilities that the recorder has with all features, which it has in tests too.
+pub const RECORDER: [&str; 7] =
+    ["AUDIT_READ", "BPF", "DAC_READ_SEARCH", "NET_ADMIN", "PERFMON", "SYSLOG", "SYS_PTRACE"];
+
 /// What is written for the namespace in those templates that say nothing else of Helm's.
 const RELEASE_NAMESPACE: &str = "{{ .Release.Namespace }}";
 
@@ -35,6 +39,13 @@ pub async fn apply(cluster: &Cluster, template: &str) -> Result<()> {
         json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": NAMESPACE } });
     node::apply(cluster, &namespace.to_string()).await?;
     node::apply(cluster, template).await
+}
+
+/// What stands before a command of root's that shall have these capabilities, and no others.
+pub fn with_capabilities(capabilities: &[&str]) -> [String; 3] {
+    let added = capabilities.iter().map(|it| format!(",+{}", it.to_lowercase()));
+    let bounding = format!("--bounding-set=-all{}", added.collect::<String>());
+    ["setpriv".to_owned(), "--no-new-privs".to_owned(), bounding]
 }
 
 /// The real helm.

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-use crate::{daemon::Daemon, namespace::unique, plain_http, until::until};
+use crate::{chart, daemon::Daemon, namespace::unique, plain_http, until::until};
 
 const READY: Duration = Duration::from_mins(1);
 
@@ -111,8 +111,9 @@ impl Installer {
 async fn run(folder: &Path, flags: &[OsString], admin: SocketAddr) -> Result<(Daemon, SocketAddr)> {
     // The chart gives it no capability for seccomp alone. Who is not root has none.
     let mut command = if rustix::process::geteuid().is_root() {
-        let mut command = Command::new("setpriv");
-        command.args(["--no-new-privs", "--bounding-set=-all"]).arg(program()?);
+        let [setpriv, flags @ ..] = chart::with_capabilities(&[]);
+        let mut command = Command::new(setpriv);
+        command.args(flags).arg(program()?);
         command
     } else {
         Command::new(program()?)

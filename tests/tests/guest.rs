@@ -16,6 +16,8 @@ mod agent;
 mod apparmor;
 #[path = "guest/cells.rs"]
 mod cells;
+#[path = "guest/chart.rs"]
+mod chart;
 #[path = "guest/drift.rs"]
 mod drift;
 #[path = "guest/harness.rs"]
@@ -40,6 +42,18 @@ struct Question {
     ask: for<'a> fn(&'a Images) -> LocalBoxFuture<'a, Result<()>>,
 }
 
+/// Why a question cannot be asked here.
+#[derive(Debug)]
+struct Skipped(&'static str);
+
+impl std::fmt::Display for Skipped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Skipped {}
+
 /// Lists the questions of a module.
 macro_rules! questions {
     ($($name:ident),+ $(,)?) => {
@@ -63,6 +77,7 @@ const ALL: &[&[Question]] = &[
     recorder_selinux::QUESTIONS,
     recording::QUESTIONS,
     cells::QUESTIONS,
+    chart::QUESTIONS,
 ];
 
 fn main() -> ExitCode {
@@ -86,7 +101,10 @@ fn trial(question: Question, runtime: Handle) -> Trial {
         };
         match runtime.block_on((question.ask)(&images)) {
             Ok(()) => Ok(Completion::Completed),
-            Err(error) => Err(Failed::from(format!("{error:#}"))),
+            Err(error) => match error.downcast_ref::<Skipped>() {
+                Some(Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+                None => Err(Failed::from(format!("{error:#}"))),
+            },
         }
     })
 }

@@ -2,9 +2,12 @@
 //! node installer has put it there, and is it refused what it did not do?
 
 use anyhow::Result;
-use tests::guest::{
-    Lsm::{self, AppArmor, Selinux},
-    images::Images,
+use tests::{
+    chart::{RECORDER, with_capabilities},
+    guest::{
+        Lsm::{self, AppArmor, Selinux},
+        images::Images,
+    },
 };
 
 use crate::{
@@ -76,7 +79,8 @@ cell() {
     # The template of this node gives no capabilities, and no profile may.
     [ $1 != selinux ] || work=$(echo "$work" | sed 's/busybox chroot . /busybox env /')
     [ $3 = none ] || once || fail no profile to record under
-    cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
+    # The node's daemon has no other rights.
+    $as_in_the_chart cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
     within 30 grep -q recording /tmp/said
     under $1 $3
     container first "$work" $id
@@ -103,7 +107,10 @@ impl Cell {
         let Self { kind, recorder, lsm, recording, other, refused } = self;
         let profiles: Vec<&str> = recording.iter().copied().collect();
         let recording = recording.unwrap_or("none");
-        let body = format!("cell {kind} {recorder} {recording} '{other}'\n{refused}");
+        let rights = with_capabilities(&RECORDER).join(" ");
+        let body = format!(
+            "as_in_the_chart='{rights}'\ncell {kind} {recorder} {recording} '{other}'\n{refused}"
+        );
         recording::guest(images, *lsm, &profiles)?
             .program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)?
             .run(&script(&format!("{WORDS}{body}")))

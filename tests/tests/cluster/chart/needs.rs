@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::chart::{self, Helm};
 
 use super::{elements, helm, of_kind};
-use crate::{questions, recorder::daemon::CAPABILITIES, shared::Shared};
+use crate::{questions, shared::Shared};
 
 questions![
     the_table_of_the_readme_is_what_is_rendered_for_each_choice_of_features,
@@ -140,7 +140,7 @@ async fn all_tests_of_parts_on_nodes_run_with_these_capabilities(_: &Shared) -> 
     let all: BTreeSet<String> = FEATURES.map(str::to_owned).into();
     let parts = rendered(&helm()?, &all)?;
     let recorder = parts.get("recorder").context("no recorder")?;
-    assert_eq!(recorder.capabilities, CAPABILITIES.map(str::to_owned).into());
+    assert_eq!(recorder.capabilities, chart::RECORDER.map(str::to_owned).into());
     // Those of the installer care for seccomp alone, without any.
     let parts = rendered(&helm()?, &["seccomp".to_owned()].into())?;
     let installer = parts.get("node-installer").context("no installer")?;

@@ -23,10 +23,6 @@ use tests::{
 
 const RIGHTS: &str = include_str!("../../../../charts/cinch/templates/recorder-rbac.yaml");
 const ACCOUNT: &str = "cinch-recorder";
-
-/// What the chart gives it with all features, and all that it has here too.
-pub(crate) const CAPABILITIES: [&str; 7] =
-    ["AUDIT_READ", "BPF", "DAC_READ_SEARCH", "NET_ADMIN", "PERFMON", "SYSLOG", "SYS_PTRACE"];
 const READY: Duration = Duration::from_mins(1);
 
 /// The recorder of one node.
@@ -160,12 +156,9 @@ async fn run(
     admin: SocketAddr,
 ) -> Result<(Daemon, SocketAddr)> {
     let mut command = Command::new("nsenter");
-    let capabilities: Vec<_> =
-        CAPABILITIES.iter().map(|it| format!(",+{}", it.to_lowercase())).collect();
     command
         .arg(format!("--mount=/proc/{}/ns/mnt", mounts.pid()))
-        .args(["setpriv", "--no-new-privs"])
-        .arg(format!("--bounding-set=-all{}", capabilities.concat()))
+        .args(chart::with_capabilities(&chart::RECORDER))
         .arg(program()?);
     command.args(["run".to_owned(), format!("--admin={admin}")]).args(flags);
     let mut daemon = Daemon::start(&format!("cinch-recorder-{}", unique()), command, folder)?;
