@@ -1,0 +1,71 @@
+//! Reads the pages: their text, what they quote, and the commands in them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tests::programs::repository;
+
+/// Each page, with its name.
+pub(crate) fn pages() -> Vec<(String, String)> {
+    let mut pages: Vec<_> = fs::read_dir(repository().join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+        .collect();
+    pages.push(repository().join("README.md"));
+    pages.sort();
+    let name = |path: &Path| path.strip_prefix(repository()).unwrap().display().to_string();
+    pages.into_iter().map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+}
+
+/// All files of the repository with one of these endings.
+pub(crate) fn sources(endings: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![repository().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let ours = !name.starts_with('.') && !["target", "build", "docs"].contains(&name);
+            if ours && path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else if endings.iter().any(|ending| name.ends_with(ending)) {
+                found.push(path);
+            }
+        }
+    }
+    found
+}
+
+/// What is between backticks, outside of blocks of code; one that goes on in the next line is put together.
+pub(crate) fn spans(page: &str) -> Vec<String> {
+    let mut prose = String::new();
+    let mut block = false;
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            block = !block;
+        } else if !block {
+            prose += line;
+            prose.push('\n');
+        }
+    }
+    let odd = prose.split('`').skip(1).step_by(2);
+    odd.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// Blocks of code of a language, line by line; one that ends with a backslash goes on.
+pub(crate) fn commands(page: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut inside = false;
+    for line in page.lines().map(str::trim) {
+        if let Some(fence) = line.strip_prefix("```") {
+            inside = fence == language;
+        } else if inside {
+            found.push(line.to_owned());
+        }
+    }
+    let text = found.join("\n").replace("\\\n", " ");
+    text.lines().map(str::to_owned).collect()
+}
