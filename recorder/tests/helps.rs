@@ -40,7 +40,9 @@ fn said(program: &str, arguments: &[&str], text: &str) -> Option<String> {
 fn each_shell_takes_its_completions() {
     for (shell, check) in [("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")] {
         let text = printed(&["completions", shell]);
-        for word in ["record", "run", "--profile", "--kind", "--container"] {
+        let words =
+            ["record", "run", "--profile", "--kind", "--container", "report", "status", "--wait"];
+        for word in words {
             let word = if shell == "fish" { word.trim_start_matches("--") } else { word };
             assert!(text.contains(word), "{word} for {shell}");
         }
@@ -73,7 +75,15 @@ fn there_is_a_page_for_each_command_and_readers_take_it() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort_unstable();
-    for name in ["cinch.1", "cinch-record.1", "cinch-run.1", "cinch-merge.1", "cinch-man.1"] {
+    for name in [
+        "cinch.1",
+        "cinch-record.1",
+        "cinch-run.1",
+        "cinch-merge.1",
+        "cinch-man.1",
+        "cinch-report.1",
+        "cinch-status.1",
+    ] {
         assert!(names.iter().any(|found| found == name), "{name} among {names:?}");
     }
     let help = printed(&["--help"]);

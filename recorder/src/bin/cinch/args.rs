@@ -35,6 +35,10 @@ pub(crate) enum Command {
     /// Tell in words what a profile lets happen; or whether one thing is allowed: then the exit code is 1 when it is not,
     /// and 2 when that cannot be told
     Explain(ExplainFlags),
+    /// Tell which workloads of a cluster run Disabled, Recording or Applying, what is being recorded, and what was denied
+    Report(ReportFlags),
+    /// Tell how far profiles are on nodes, and what bindings and recordings do; the exit code is 1 when something has failed
+    Status(StatusFlags),
     /// Print what a shell needs to complete commands
     Completions {
         /// The shell
@@ -154,6 +158,48 @@ pub(crate) enum Output {
     #[default]
     Text,
     Json,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportOutput {
+    #[default]
+    Text,
+    Json,
+    /// One page that needs nothing else
+    Html,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportFlags {
+    /// Print text, JSON for scripts, or a page to look at
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: ReportOutput,
+    /// Report on this namespace only; can be given several times
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    /// Find the cluster by this file; without it by $KUBECONFIG, the one in the home folder, or the pod's service account
+    #[arg(long, value_name = "FILE", env = "CINCH_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Report on the objects in the files of this folder (kubectl get -o yaml) and not on a cluster
+    #[arg(long, value_name = "DIR", conflicts_with = "kubeconfig")]
+    pub(crate) manifests: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusFlags {
+    /// Print text, or JSON for scripts
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Output,
+    /// Look at the bindings and recordings of this namespace only; can be given several times
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    /// Find the cluster by this file; without it by $KUBECONFIG, the one in the home folder, or the pod's service account
+    #[arg(long, value_name = "FILE", env = "CINCH_KUBECONFIG")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// Wait until all is as it should be, but no longer than this, such as 30s or 5m; the exit code is 1 when it is not by
+    /// then
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
 }
 
 #[derive(Debug, Args)]

@@ -8,16 +8,21 @@ use crate::args::{Cli, Command};
 
 mod args;
 mod capabilities;
+mod cluster;
 mod compare;
 mod document;
 mod executable;
 mod explain;
 mod files;
 mod man;
+mod profile_head;
 mod record;
+mod report;
 mod run;
 mod scan;
 mod signals;
+mod status;
+mod table;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -29,6 +34,8 @@ fn main() -> ExitCode {
         Command::Convert(flags) => files::convert(&flags),
         Command::Scan(flags) => scan::scan(&flags),
         Command::Explain(flags) => explain::explain(&flags),
+        Command::Report(flags) => report::report(&flags),
+        Command::Status(flags) => status::status(&flags),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "cinch", &mut std::io::stdout());
             Ok(ExitCode::SUCCESS)

@@ -54,6 +54,32 @@ const MORE: &[(&str, &str, &str)] = &[
          5.19, or before cinch has taken it in); and should cinch be killed, calls that are denied are answered with ENOSYS.",
     ),
     (
+        "cinch-report",
+        "PRIVILEGES",
+        "The right to list namespaces, pods, profilebindings, profilerecordings and the four kinds of profile; with --namespace, to \
+         get that namespace. To list replicasets of apps and jobs of batch: without it, Deployments and CronJobs are told by names. \
+         To list events of events.k8s.io: without it, nothing is said of what was denied. What is lacking is named.",
+    ),
+    (
+        "cinch-report",
+        "STATES",
+        "Applying: at least one container of the workload runs under a profile of Cinch. Recording: a ProfileRecording learns what at \
+         least one container does. Disabled: neither.",
+    ),
+    (
+        "cinch-status",
+        "EXIT STATUS",
+        "0: nothing has failed; with --wait, every profile is on every node that should have it. 1: a profile failed on a node, a \
+         binding has no effect since its profile is not there or disabled, the time of --wait was over, or the work itself failed. 2: \
+         wrong use.",
+    ),
+    (
+        "cinch-status",
+        "PRIVILEGES",
+        "The right to list nodesecurityprofiles, profilebindings, profilerecordings and the four kinds of profile. To list nodes: \
+         without it, nothing is said of whether they are ready. What is lacking is named.",
+    ),
+    (
         "cinch-run",
         "EXIT STATUS",
         "That of the command: 128 and the number of the signal that has ended it, 127 when there is no such program, 126 when it \
