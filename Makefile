@@ -3,6 +3,8 @@
 .PHONY: help demo test test-guest test-e2e bench fuzz check crds images
 # Of what is built as a whole; make images PROFILE=debug is quicker, for trying something out.
 PROFILE ?= release
+# Of what pods of make test-e2e run; the figures of release are what counts, debug is what other tests have built already.
+E2E_PROFILE ?= debug
 
 help: ## Tell what can be done here
 	@sed -n 's/^\([a-z0-9-]*\):.* ## /  make \1	/p' Makefile
@@ -20,7 +22,8 @@ test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machi
 	@tests/all guest
 
 test-e2e: ## Run a whole cluster with a real node, and use it as its users do
-	@tests/prepare rust tools programs node
+	@tests/prepare rust tools programs node helm
+	@$(MAKE) --no-print-directory images PROFILE=$(E2E_PROFILE) || echo "prepare: no images: the tests that need them are skipped"
 	@tests/all e2e
 
 bench: ## Measure, beside floors and peers

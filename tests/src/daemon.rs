@@ -59,9 +59,7 @@ impl Daemon {
 
     /// The last lines of the log.
     pub fn log_tail(&self) -> String {
-        let log = self.log().unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(TAIL)..].join("\n")
+        tail(&self.log().unwrap_or_default(), TAIL)
     }
 
     /// Asks the program to end, as an orchestrator does.
@@ -101,6 +99,12 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         drop(self.kill());
     }
+}
+
+/// The last lines of a text.
+pub fn tail(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// A loopback port that is free now, for programs that cannot choose one themselves.

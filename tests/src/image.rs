@@ -36,6 +36,15 @@ impl Image {
         Ok(self)
     }
 
+    /// Has a program of another root, with all the libraries that it names.
+    pub fn program(mut self, root: &Path, path: &str) -> Result<Self> {
+        for file in libraries(root, path)?.iter().map(String::as_str).chain([path]) {
+            let source = root.join(file.trim_start_matches('/'));
+            self = self.file(file, &source)?;
+        }
+        Ok(self)
+    }
+
     /// Has a file with this content.
     pub fn text(self, path: &str, content: &str) -> Result<Self> {
         fs::write(self.place(path)?, content)?;
@@ -92,6 +101,24 @@ impl Image {
         fs::create_dir_all(place.parent().context("a file is in a folder")?)?;
         Ok(place)
     }
+}
+
+/// What the dynamic loader of a root would load for a program there.
+fn libraries(root: &Path, program: &str) -> Result<Vec<String>> {
+    let places =
+        ["lib64", "lib"].into_iter().filter_map(|folder| fs::read_dir(root.join(folder)).ok());
+    let names = places.flatten().flatten().map(|entry| entry.path());
+    let is_loader = |path: &PathBuf| path.to_string_lossy().contains("/ld-linux");
+    let loader = names.into_iter().find(is_loader).context("no dynamic loader")?;
+    let loader = Path::new("/").join(loader.strip_prefix(root)?);
+    let mut command = Command::new("chroot");
+    let output = command.arg(root).arg(loader).args(["--list", program]).output()?;
+    ensure!(output.status.success(), "cannot tell the libraries of {program}");
+    // `libz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x…)`, or a path alone.
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let words =
+        text.lines().filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')));
+    Ok(words.map(str::to_owned).collect())
 }
 
 /// As Go calls it.

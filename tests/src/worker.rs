@@ -15,7 +15,7 @@ use tokio::process::Command as Waited;
 
 use crate::{
     cluster::Cluster,
-    daemon::Daemon,
+    daemon::{self, Daemon},
     image::Image,
     machine::Machine,
     until::until,
@@ -27,6 +27,10 @@ pub const NAME: &str = "worker";
 /// What holds the namespaces of a pod.
 const PAUSE: &str = "pause:1";
 const LIMIT: Duration = Duration::from_mins(2);
+/// How many lines of each log an error shows.
+const TAIL: usize = 12;
+/// What lines have that say nothing of why pods do not run.
+const IDLE: &[&str] = &["eviction_manager.go", "cri_stats_provider.go", "level=info"];
 
 /// Runs pods. What it has started ends with the machine.
 #[derive(Debug)]
@@ -68,8 +72,14 @@ impl Worker {
 
     /// What its programs said last.
     pub fn log_tail(&self) -> String {
-        let [kubelet, containerd] = [&self.kubelet, &self.containerd].map(Daemon::log_tail);
-        format!("kubelet:\n{kubelet}\ncontainerd:\n{containerd}")
+        let tail = |daemon: &Daemon| {
+            let log = daemon.log().unwrap_or_default();
+            // Of what happens again and again there is much, and little to learn.
+            let is_told = |line: &&str| !IDLE.iter().any(|idle| line.contains(idle));
+            let lines: Vec<&str> = log.lines().filter(is_told).collect();
+            format!("--- {}\n{}", daemon.name(), daemon::tail(&lines.join("\n"), TAIL))
+        };
+        [&self.kubelet, &self.containerd].map(tail).join("\n")
     }
 
     async fn until_ready(&mut self, cluster: &Cluster) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Uses a whole cluster as its users do: pods run on a real node, with real containers.
 
-use std::{process::ExitCode, time::Duration};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use futures::future::LocalBoxFuture;
@@ -9,16 +9,27 @@ use tests::{
     machine::{self, Role},
     worker::parts::Parts,
 };
-use tokio::time::timeout;
 
 use crate::ground::{Ground, Lazy};
 
+#[path = "e2e/bind.rs"]
+mod bind;
 #[path = "e2e/ground.rs"]
 mod ground;
+#[path = "e2e/install.rs"]
+mod install;
 #[path = "e2e/pods.rs"]
 mod pods;
-
-const LIMIT: Duration = Duration::from_mins(6);
+#[path = "e2e/record.rs"]
+mod record;
+#[path = "e2e/release.rs"]
+mod release;
+#[path = "e2e/uninstall.rs"]
+mod uninstall;
+#[path = "e2e/user.rs"]
+mod user;
+#[path = "e2e/workloads.rs"]
+mod workloads;
 
 /// A question by name, and how it is answered.
 #[derive(Clone, Copy)]
@@ -39,7 +50,13 @@ macro_rules! questions {
 pub(crate) use questions;
 
 /// In this order: the last ones take away what the others need.
-const ALL: &[&[Question]] = &[pods::QUESTIONS];
+const ALL: &[&[Question]] = &[
+    pods::QUESTIONS,
+    install::QUESTIONS,
+    bind::QUESTIONS,
+    record::QUESTIONS,
+    uninstall::QUESTIONS,
+];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
@@ -79,8 +96,7 @@ fn trial(question: Question, ground: Result<Lazy, String>) -> Trial {
             Ok(lazy) => lazy,
             Err(missing) => return Ok(Completion::ignored_with(missing)),
         };
-        let answer = lazy
-            .with(|ground| Box::pin(async move { timeout(LIMIT, (question.ask)(ground)).await? }));
+        let answer = lazy.with(question.ask);
         answer.map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}")))
     })
 }

@@ -1,16 +1,29 @@
 //! What the questions are asked on: one cluster with one node, made when the first of them is asked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use futures::future::LocalBoxFuture;
+use serde_json::Value;
 use tests::{
     cluster::Cluster,
     machine::{self, Machine},
+    object::GROUP,
     service::Service,
-    worker::{Worker, parts::Parts},
+    until::until,
+    worker::{self, Worker, parts::Parts},
 };
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, time::timeout};
+
+use crate::{release, user::User, workloads};
+
+/// Of one question.
+const QUESTION: Duration = Duration::from_mins(6);
+/// Of what a user waits for.
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// The port of the API server as pods know it.
 const HTTPS: u16 = 443;
@@ -22,8 +35,9 @@ pub(crate) struct Ground {
     pub(crate) cluster: Cluster,
     /// The way of pods to the API server, in the place of a kube-proxy.
     _service: Service,
-    pub(crate) machine: Machine,
     pub(crate) parts: Parts,
+    pub(crate) user: User,
+    installed: bool,
 }
 
 /// Makes it once.
@@ -74,7 +88,14 @@ impl State {
                 }
             }
         }
-        runtime.block_on(ask(ground.as_mut().context("it was just made")?))
+        let ground = ground.as_mut().context("it was just made")?;
+        runtime.block_on(async {
+            let answer = timeout(QUESTION, ask(ground)).await;
+            match answer.unwrap_or_else(|error| Err(error.into())) {
+                Ok(()) => Ok(()),
+                Err(error) => Err(anyhow!("{error:#}\n{}", ground.diagnosis().await)),
+            }
+        })
     }
 }
 
@@ -86,12 +107,101 @@ impl Ground {
         let service = Service::at((machine::API, HTTPS)).await?;
         service.add_address(([127, 0, 0, 1], cluster.port()).into());
         let worker = Worker::start(machine, parts, &cluster).await?;
+        for archive in workloads::images(parts, machine.folder())? {
+            worker.import(&archive).await?;
+        }
+        let user = User::new(parts, &cluster, machine.folder())?;
         Ok(Self {
             worker,
             cluster,
             _service: service,
-            machine: machine.clone(),
             parts: parts.clone(),
+            user,
+            installed: false,
         })
+    }
+
+    /// Installs the chart, unless it is.
+    pub(crate) async fn installed(&mut self) -> Result<()> {
+        if !self.installed {
+            release::install(self).await?;
+            self.installed = true;
+        }
+        Ok(())
+    }
+
+    /// Takes the chart away.
+    pub(crate) async fn uninstalled(&mut self) -> Result<()> {
+        release::uninstall(&self.user).await?;
+        self.installed = false;
+        Ok(())
+    }
+
+    /// How everything is, for whoever reads of a failure.
+    async fn diagnosis(&self) -> String {
+        format!("{}\n{}", release::diagnosis(&self.user).await, self.worker.log_tail())
+    }
+
+    /// Waits until a `SeccompProfile` is on the node, as that says itself.
+    pub(crate) async fn until_on_node(&self, profile: &str) -> Result<()> {
+        let at = format!("/apis/{GROUP}/v1/nodesecurityprofiles/{}", worker::NAME);
+        until(&format!("{profile} is on the node"), LIMIT, async || {
+            let node = self.cluster.asker().ask("GET", &at, None).await?.body;
+            let profiles = node.pointer("/status/profiles").and_then(Value::as_array);
+            let is = |said: &Value| said["name"] == *profile && said["state"] == "Installed";
+            Ok(profiles.into_iter().flatten().any(is).then_some(()))
+        })
+        .await
+    }
+
+    /// A `SeccompProfile` as it is; null without it.
+    pub(crate) async fn profile(&self, name: &str) -> Result<Value> {
+        let at = format!("/apis/{GROUP}/v1/seccompprofiles/{name}");
+        let answer = self.cluster.asker().ask("GET", &at, None).await?;
+        Ok(answer.granted().unwrap_or_default())
+    }
+
+    /// What a pod has said, once it has said this.
+    pub(crate) async fn log_of(&self, namespace: &str, target: &str, has: &str) -> Result<String> {
+        let line = format!("logs --namespace={namespace} {target}");
+        until(&format!("{target} says {has}"), LIMIT, async || {
+            // Nothing has been said before a container runs.
+            let log = self.user.kubectl(&line).await.unwrap_or_default();
+            Ok(log.contains(has).then_some(log))
+        })
+        .await
+    }
+
+    /// Waits for an Event with this reason whose text has this.
+    pub(crate) async fn until_event(&self, namespace: &str, reason: &str, has: &str) -> Result<()> {
+        let line = format!("get events --namespace={namespace} --field-selector=reason={reason}");
+        until(&format!("there is an Event {reason} of {has}"), LIMIT, async || {
+            Ok(self.user.kubectl(&line).await?.contains(has).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until all pods of a Deployment are of its latest version, and the others gone.
+    pub(crate) async fn until_rolled_out(&self, namespace: &str, name: &str) -> Result<()> {
+        let line =
+            format!("rollout status --namespace={namespace} deployment/{name} --timeout=60s");
+        self.user.kubectl(&line).await?;
+        until("the old pods are gone", LIMIT, async || {
+            Ok(self.only_pod(namespace).await.is_ok().then_some(()))
+        })
+        .await
+    }
+
+    /// The one pod of a namespace.
+    pub(crate) async fn only_pod(&self, namespace: &str) -> Result<Value> {
+        let pods = self.pods(namespace).await?;
+        ensure!(pods.len() == 1, "{} pods and not one", pods.len());
+        pods.into_iter().next().context("there is one")
+    }
+
+    pub(crate) async fn pods(&self, namespace: &str) -> Result<Vec<Value>> {
+        let at = format!("/api/v1/namespaces/{namespace}/pods");
+        let list = self.cluster.asker().ask("GET", &at, None).await?.granted()?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 }
