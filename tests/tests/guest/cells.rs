@@ -1,9 +1,9 @@
 //! Of each kind of profile, recorded by each recorder: does a container work under exactly what was recorded of it, as the
 //! node installer has put it there, and is it refused what it did not do?
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tests::{
-    chart::{RECORDER, with_capabilities},
+    chart::RECORDER,
     guest::{
         Lsm::{self, AppArmor, Selinux},
         images::Images,
@@ -80,8 +80,9 @@ cell() {
     [ $1 != selinux ] || work=$(echo "$work" | sed 's/busybox chroot . /busybox env /')
     [ $3 = none ] || once || fail no profile to record under
     # The node's daemon has no other rights.
-    $as_in_the_chart cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
-    within 30 grep -q recording /tmp/said
+    perl /srv/rights cinch record --kind $1 --recorder $2 --container $id --name recorded -o /tmp/recorded.yaml 2>/tmp/said &
+    recording() { grep -q recording /tmp/said || { cat /tmp/said; false; }; }
+    within 30 recording
     under $1 $3
     container first "$work" $id
     worked first || { cat /tmp/first; fail it does not work while it is recorded; }
@@ -102,17 +103,41 @@ cell() {
 }
 "#;
 
+/// The capabilities of the recorder by their numbers in linux/capability.h.
+const NUMBERS: [(&str, u8); 7] = [
+    ("DAC_READ_SEARCH", 2),
+    ("NET_ADMIN", 12),
+    ("SYS_PTRACE", 19),
+    ("SYSLOG", 34),
+    ("AUDIT_READ", 37),
+    ("PERFMON", 38),
+    ("BPF", 39),
+];
+
+/// What starts a command with the rights that the chart gives the recorder: no more capabilities, and none to be gained.
+fn rights() -> Result<String> {
+    let number = |name: &&str| NUMBERS.iter().find(|(known, _)| known == name);
+    let kept = RECORDER.iter().map(|name| number(name).map(|(_, number)| number.to_string()));
+    let kept = kept.collect::<Option<Vec<_>>>().context("a capability without a number")?;
+    // prctl: PR_CAPBSET_DROP of the others, PR_SET_NO_NEW_PRIVS.
+    Ok(format!(
+        "my %kept = map {{ $_ => 1 }} ({});
+        $kept{{$_}} or syscall(157, 24, $_, 0, 0, 0) for 0..40;
+        syscall(157, 38, 1, 0, 0, 0);
+        exec @ARGV;\n",
+        kept.join(", ")
+    ))
+}
+
 impl Cell {
     async fn holds(&self, images: &Images) -> Result<()> {
         let Self { kind, recorder, lsm, recording, other, refused } = self;
         let profiles: Vec<&str> = recording.iter().copied().collect();
         let recording = recording.unwrap_or("none");
-        let rights = with_capabilities(&RECORDER).join(" ");
-        let body = format!(
-            "as_in_the_chart='{rights}'\ncell {kind} {recorder} {recording} '{other}'\n{refused}"
-        );
+        let body = format!("cell {kind} {recorder} {recording} '{other}'\n{refused}");
         recording::guest(images, *lsm, &profiles)?
             .program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)?
+            .text("/srv/rights", &rights()?)?
             .run(&script(&format!("{WORDS}{body}")))
             .await?
             .success()?;
