@@ -15,11 +15,12 @@ pub struct Core {
     pub state: State,
     pub outbox: Outbox,
     parts: Vec<Box<dyn Part>>,
+    begun: bool,
 }
 
 impl Core {
     pub fn new(parts: Vec<Box<dyn Part>>) -> Self {
-        Self { state: State::default(), outbox: Outbox::default(), parts }
+        Self { state: State::default(), outbox: Outbox::default(), parts, begun: false }
     }
 
     /// Takes a piece of news.
@@ -34,9 +35,11 @@ impl Core {
             return;
         }
         let changes = self.state.take_changes();
-        if changes.is_empty() && !self.outbox.take_wake(now) {
+        let woken = self.outbox.take_wake(now);
+        if self.begun && changes.is_empty() && !woken {
             return;
         }
+        self.begun = true;
         let view = View { state: &self.state, changes: &changes, now };
         for part in &mut self.parts {
             part.step(&view, &mut self.outbox);

@@ -73,11 +73,8 @@ pub struct Recount {
 impl Nodes {
     /// The cluster has a node, and whether it is ready; none when it has it no more.
     pub fn node(&mut self, name: &Arc<str>, ready: Option<bool>) -> Recount {
-        let before = self.by_name.get(name).is_some_and(|node| node.ready);
+        let before = self.is_ready(name);
         let now = ready.unwrap_or_default();
-        if ready.is_none() && self.by_name.get(name).is_some_and(|node| !node.reports) {
-            self.by_name.remove(name);
-        }
         if before == now {
             return Recount::default();
         }
@@ -122,9 +119,6 @@ impl Nodes {
             node.serves = Mechanism::ALL.map(|it| says.iter().any(|key| key.mechanism() == it));
             node.says = says.into_iter().collect();
         });
-        if self.by_name.get(name).is_some_and(|node| !node.reports && !node.ready) {
-            self.by_name.remove(name);
-        }
         Recount { profiles, mechanisms: self.changed(served) }
     }
 
@@ -193,6 +187,10 @@ impl Nodes {
             self.serving[place] += usize::from(now);
             self.serving[place] -= usize::from(before);
         }
+        // One that neither counts nor says anything is as good as none.
+        if !node.ready && !node.reports {
+            self.by_name.remove(name);
+        }
     }
 
     fn changed(&self, before: [usize; Mechanism::ALL.len()]) -> BTreeSet<Mechanism> {
@@ -210,3 +208,6 @@ impl Node {
         Mechanism::ALL.map(|mechanism| self.serving(mechanism))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -268,3 +268,6 @@ impl Part {
         Some(paced.max(same).unwrap_or(now))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,14 +6,22 @@
 //! on at once where the leader has ended. What else it has to know of a pod or a node is read in [`super::pod`] and
 //! [`super::told`]; what it has to do later, without news, it asks to be woken for.
 
-use std::{fmt::Debug, time::Instant};
+use std::{fmt::Debug, sync::Arc, time::Instant};
 
 use super::{
-    outbox::Outbox,
+    key::ProfileKey,
+    outbox::{Object, Outbox},
     state::{Changes, State},
 };
 
 mod gate;
+mod in_use;
+mod missing;
+mod recordings;
+mod status;
+#[cfg(test)]
+mod tests;
+mod workloads;
 
 /// A duty.
 pub trait Part: Debug + Send {
@@ -32,5 +40,16 @@ pub struct View<'a> {
 
 /// All duties.
 pub fn all() -> Vec<Box<dyn Part>> {
-    vec![Box::new(gate::Gate::default())]
+    vec![
+        Box::new(in_use::InUse),
+        Box::new(workloads::Workloads::default()),
+        Box::new(status::Statuses),
+        Box::new(missing::Missing::default()),
+        Box::new(recordings::Recordings::default()),
+        Box::new(gate::Gate::default()),
+    ]
+}
+
+fn profile_object(key: &ProfileKey) -> Object {
+    Object { kind: key.kind.as_str(), namespace: Arc::default(), name: Arc::clone(&key.name) }
 }

@@ -205,12 +205,12 @@ mod tests {
 
     use super::*;
 
-    fn pod(spec: Value, phase: &str) -> Pod {
+    fn pod(spec: &Value, phase: &str) -> Pod {
         let metadata = serde_json::from_value(json!({
             "name": "p", "uid": "u", "labels": { "app": "web" },
             "annotations": { "container.apparmor.security.beta.kubernetes.io/old": "localhost/aa" },
         }));
-        let spec = serde_json::from_value(spec).unwrap();
+        let spec = serde_json::from_value(spec.clone()).unwrap();
         let status = PodStatus { phase: Some(phase.to_owned()) };
         Pod::of(&metadata.unwrap(), &spec, Some(&status))
     }
@@ -232,7 +232,7 @@ mod tests {
                 "appArmorProfile": { "type": "Localhost", "localhostProfile": "debug" },
             }}],
         });
-        let pod = pod(spec, "Running");
+        let pod = pod(&spec, "Running");
         let uses: Vec<_> = pod.uses.iter().map(ToString::to_string).collect();
         let expected = [
             "SeccompProfile a",
@@ -259,7 +259,7 @@ mod tests {
                 "seLinuxOptions": { "level": "s0" }, "seccompProfile": { "type": "RuntimeDefault" },
             }}],
         });
-        let pod = pod(spec, "Running");
+        let pod = pod(&spec, "Running");
         assert_eq!(pod.containers.len(), 0);
         let all = ProfileKey::new(ProfileKind::SeccompProfile, "all");
         assert!(pod.uses.contains(&all), "the sandbox is under it all the same");
@@ -270,7 +270,7 @@ mod tests {
         let mut context = seccomp("operator/a.json");
         context["privileged"] = json!(true);
         let spec = json!({ "containers": [{ "name": "a", "securityContext": context }] });
-        let pod = pod(spec, "Running");
+        let pod = pod(&spec, "Running");
         assert_eq!((pod.uses.len(), pod.containers.len()), (1, 0));
     }
 
@@ -278,9 +278,9 @@ mod tests {
     fn a_pod_that_has_ended_uses_nothing() {
         let spec = json!({ "containers": [{ "name": "a", "securityContext": seccomp("operator/a.json") }] });
         for phase in ["Succeeded", "Failed"] {
-            let pod = pod(spec.clone(), phase);
+            let pod = pod(&spec, phase);
             assert!(!pod.live && pod.uses.is_empty() && pod.containers.is_empty());
         }
-        assert!(!pod(spec, "Pending").uses.is_empty(), "one that has not begun will");
+        assert!(!pod(&spec, "Pending").uses.is_empty(), "one that has not begun will");
     }
 }

@@ -127,24 +127,24 @@ mod tests {
 
     use super::*;
 
-    fn profile(kind: ProfileKind, metadata: Value, spec: Value) -> Profile {
-        let (metadata, spec) = (serde_json::from_value(metadata), serde_json::from_value(spec));
-        Profile::of(kind, &metadata.unwrap(), &spec.unwrap(), None)
+    fn profile(kind: ProfileKind, metadata: &Value, spec: &Value) -> Profile {
+        let metadata = ObjectMeta::deserialize(metadata).unwrap();
+        Profile::of(kind, &metadata, &Spec::deserialize(spec).unwrap(), None)
     }
 
     #[test]
     fn bases_are_profiles_of_the_cluster() {
-        let bases = |kind, spec| {
-            let profile = profile(kind, json!({}), spec);
+        let bases = |kind, spec: &Value| {
+            let profile = profile(kind, &json!({}), spec);
             profile.bases.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         let seccomp = ProfileKind::SeccompProfile;
-        assert_eq!(bases(seccomp, json!({ "baseProfileName": "runc" })), ["SeccompProfile runc"]);
-        assert!(bases(seccomp, json!({ "baseProfileName": "oci://ghcr.io/a/b" })).is_empty());
+        assert_eq!(bases(seccomp, &json!({ "baseProfileName": "runc" })), ["SeccompProfile runc"]);
+        assert!(bases(seccomp, &json!({ "baseProfileName": "oci://ghcr.io/a/b" })).is_empty());
         let inherit = json!({ "inherit": [
             { "name": "container" }, { "kind": "SelinuxProfile", "name": "net" },
         ]});
-        assert_eq!(bases(ProfileKind::SelinuxProfile, inherit), ["SelinuxProfile net"]);
+        assert_eq!(bases(ProfileKind::SelinuxProfile, &inherit), ["SelinuxProfile net"]);
     }
 
     #[test]
@@ -152,8 +152,8 @@ mod tests {
         let of = |finalizers: &[&str]| {
             let profile = profile(
                 ProfileKind::AppArmorProfile,
-                json!({ "finalizers": finalizers }),
-                json!({ "disabled": true }),
+                &json!({ "finalizers": finalizers }),
+                &json!({ "disabled": true }),
             );
             assert!(!profile.enabled);
             (profile.held, profile.held_by_others)
