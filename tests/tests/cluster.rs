@@ -88,6 +88,7 @@ const ALL: &[&[Question]] = &[
     certificates::QUESTIONS,
     chart::accepted::QUESTIONS,
     chart::consistent::QUESTIONS,
+    chart::definitions::QUESTIONS,
     chart::final_state::QUESTIONS,
     chart::needs::QUESTIONS,
     chart::rights::QUESTIONS,

@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Explain(ExplainFlags),
     /// Keep the books: which workloads use what, how far profiles are, what may go; of several one does
     Controller(ControllerFlags),
+    /// Bring the custom resource definitions of a cluster up to those of this version
+    Crds(CrdsFlags),
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +133,13 @@ pub(crate) struct ControllerFlags {
     /// Log at this level, or by a filter such as info,webhook=debug
     #[arg(long, env = "CINCH_LOG", value_name = "FILTER", default_value = "info")]
     log: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CrdsFlags {
+    /// Reach the cluster as this file says; without it, as the pod's service account or $KUBECONFIG says
+    #[arg(long, env = "CINCH_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
 }
 
 /// What `controller` is to do.
@@ -303,7 +312,7 @@ mod tests {
         let command = ["cinch-webhook", "serve"].iter().chain(flags);
         match Cli::try_parse_from(command)?.command {
             Command::Serve(flags) => flags.meant(),
-            Command::Explain(_) | Command::Controller(_) => unreachable!(),
+            Command::Explain(_) | Command::Controller(_) | Command::Crds(_) => unreachable!(),
         }
     }
 

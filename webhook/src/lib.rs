@@ -11,6 +11,7 @@
 pub mod admin;
 pub mod answer;
 pub mod controller;
+pub mod definitions;
 pub mod explain;
 pub mod metrics;
 pub mod patch;

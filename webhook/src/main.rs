@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(*flags),
         Command::Explain(flags) => run::explain(&flags),
         Command::Controller(flags) => controller(flags),
+        Command::Crds(flags) => crds(flags),
     };
     match done {
         Ok(code) => code,
@@ -37,6 +38,12 @@ fn controller(flags: args::ControllerFlags) -> anyhow::Result<ExitCode> {
     // It waits nearly always: one thread does all of it, with less memory than several.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start")?.block_on(run::controller(controller))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn crds(flags: args::CrdsFlags) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start")?.block_on(run::crds(flags))?;
     Ok(ExitCode::SUCCESS)
 }
 

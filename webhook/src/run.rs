@@ -12,7 +12,7 @@ use daemon::{client, contact::Contact, signals};
 use tokio::{net::TcpListener, sync::watch};
 use webhook::{
     admin::{self, Admin},
-    controller, explain,
+    controller, definitions, explain,
     metrics::Metrics,
     routes::{self, Reviews},
     seal::HmacSeal,
@@ -23,7 +23,7 @@ use webhook::{
     world::Kind,
 };
 
-use crate::args::{Certs, Controller, ExplainFlags, Objects, Output, Serve};
+use crate::args::{Certs, Controller, CrdsFlags, ExplainFlags, Objects, Output, Serve};
 
 /// Serves reviews until a signal.
 pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
@@ -156,6 +156,15 @@ pub(crate) async fn controller(flags: Controller) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Brings definitions up to date.
+pub(crate) async fn crds(flags: CrdsFlags) -> anyhow::Result<()> {
+    let CrdsFlags { kubeconfig } = flags;
+    // Nobody asks how it is.
+    let contact = Arc::new(Contact::new([]));
+    let client = client::connect(kubeconfig, &contact).await?;
+    Ok(definitions::apply(&client, &mut std::io::stdout()).await?)
 }
 
 /// A folder that is good at the start: what is wrong then is a mistake of whoever starts this.
