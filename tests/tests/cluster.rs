@@ -90,6 +90,7 @@ const ALL: &[&[Question]] = &[
     chart::consistent::QUESTIONS,
     chart::definitions::QUESTIONS,
     chart::final_state::QUESTIONS,
+    chart::lifecycle::QUESTIONS,
     chart::needs::QUESTIONS,
     chart::rights::QUESTIONS,
     chart::syscalls::QUESTIONS,

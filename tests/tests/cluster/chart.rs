@@ -16,6 +16,8 @@ pub(crate) mod consistent;
 pub(crate) mod definitions;
 #[path = "chart/final_state.rs"]
 pub(crate) mod final_state;
+#[path = "chart/lifecycle.rs"]
+pub(crate) mod lifecycle;
 #[path = "chart/needs.rs"]
 pub(crate) mod needs;
 #[path = "chart/rights.rs"]
