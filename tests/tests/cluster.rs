@@ -98,6 +98,8 @@ const ALL: &[&[Question]] = &[
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
+    gate::controller::QUESTIONS,
+    gate::release::QUESTIONS,
     gate::webhook::QUESTIONS,
     installer::away::QUESTIONS,
     installer::identity::QUESTIONS,
