@@ -14,7 +14,7 @@ demo: ## Show a pod before and after its review
 	@tests/demo
 
 test: ## Run all tests, with a real API server where one can be built
-	@tests/prepare rust tools cluster helm programs
+	@tests/prepare rust tools cluster helm programs browser
 	@tests/all
 
 test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machine; make test runs them too from then on

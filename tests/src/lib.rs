@@ -9,6 +9,7 @@
 pub mod answer;
 pub mod audit;
 pub mod authority;
+pub mod browser;
 pub mod bundle;
 pub mod chart;
 pub mod cluster;

@@ -45,6 +45,8 @@ mod recorder;
 mod recording;
 #[path = "cluster/reinvocation.rs"]
 mod reinvocation;
+#[path = "cluster/report.rs"]
+mod report;
 #[path = "cluster/restart.rs"]
 mod restart;
 #[path = "cluster/shared.rs"]
@@ -88,9 +90,7 @@ const ALL: &[&[Question]] = &[
     certificates::QUESTIONS,
     chart::accepted::QUESTIONS,
     chart::consistent::QUESTIONS,
-    chart::definitions::QUESTIONS,
     chart::final_state::QUESTIONS,
-    chart::lifecycle::QUESTIONS,
     chart::needs::QUESTIONS,
     chart::rights::QUESTIONS,
     chart::syscalls::QUESTIONS,
@@ -98,8 +98,6 @@ const ALL: &[&[Question]] = &[
     containers::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
-    gate::controller::QUESTIONS,
-    gate::release::QUESTIONS,
     gate::webhook::QUESTIONS,
     installer::away::QUESTIONS,
     installer::identity::QUESTIONS,
@@ -120,6 +118,7 @@ const ALL: &[&[Question]] = &[
     recorder::violations::QUESTIONS,
     recording::QUESTIONS,
     reinvocation::QUESTIONS,
+    report::QUESTIONS,
     restart::QUESTIONS,
     start::QUESTIONS,
     two_paths::QUESTIONS,
