@@ -40,6 +40,8 @@ mod elf;
 mod languages;
 #[path = "builtin/node.rs"]
 mod node;
+#[path = "builtin/own.rs"]
+mod own;
 #[path = "builtin/recorded.rs"]
 mod recorded;
 #[path = "builtin/replicas.rs"]
@@ -144,6 +146,7 @@ const ALL: &[&[Question]] = &[
     cache::QUESTIONS,
     batch_job::QUESTIONS,
     languages::QUESTIONS,
+    own::QUESTIONS,
 ];
 
 /// The node that all questions look at, made when the first one does.

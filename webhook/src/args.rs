@@ -9,6 +9,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use certs::{Lifetimes, Name};
 use clap::{Args, Parser, Subcommand};
+use webhook::controller::leader::Place;
+
+pub(crate) use release::{Release, ReleaseFlags};
+
+mod release;
 
 const REVIEWS_PORT: u16 = 9443;
 const ADMIN_PORT: u16 = 8085;
@@ -30,6 +35,10 @@ pub(crate) enum Command {
     Explain(ExplainFlags),
     /// Keep the books: which workloads use what, how far profiles are, what may go; of several one does
     Controller(ControllerFlags),
+    /// Bring the custom resource definitions of a cluster up to those of this version
+    Crds(CrdsFlags),
+    /// Take away what would block pods and profiles once nobody sees to it: our gates and finalizers
+    Release(ReleaseFlags),
 }
 
 #[derive(Debug, Args)]
@@ -133,12 +142,19 @@ pub(crate) struct ControllerFlags {
     log: String,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CrdsFlags {
+    /// Reach the cluster as this file says; without it, as the pod's service account or $KUBECONFIG says
+    #[arg(long, env = "CINCH_KUBECONFIG", value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+}
+
 /// What `controller` is to do.
 #[derive(Debug)]
 pub(crate) struct Controller {
     pub(crate) admin: SocketAddr,
     pub(crate) kubeconfig: Option<PathBuf>,
-    pub(crate) place: webhook::controller::leader::Place,
+    pub(crate) place: Place,
     pub(crate) identity: String,
     pub(crate) log: String,
 }
@@ -147,20 +163,22 @@ impl ControllerFlags {
     /// The flags as meant.
     pub(crate) fn meant(self) -> anyhow::Result<Controller> {
         let Self { admin, kubeconfig, lease, identity, log } = self;
-        let place = match lease.split_once('/') {
-            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
-                webhook::controller::leader::Place {
-                    namespace: namespace.to_owned(),
-                    name: name.to_owned(),
-                }
-            }
-            _ => bail!("--lease {lease:?}: NAMESPACE/NAME is needed"),
-        };
+        let place = place(&lease)?;
         let identity = match identity.filter(|identity| !identity.is_empty()) {
             Some(identity) => identity,
             None => host_name().context("no name for --identity")?,
         };
         Ok(Controller { admin, kubeconfig, place, identity, log })
+    }
+}
+
+/// What `--lease` names.
+fn place(lease: &str) -> anyhow::Result<Place> {
+    match lease.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() => {
+            Ok(Place { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => bail!("--lease {lease:?}: NAMESPACE/NAME is needed"),
     }
 }
 
@@ -303,7 +321,7 @@ mod tests {
         let command = ["cinch-webhook", "serve"].iter().chain(flags);
         match Cli::try_parse_from(command)?.command {
             Command::Serve(flags) => flags.meant(),
-            Command::Explain(_) | Command::Controller(_) => unreachable!(),
+            _ => unreachable!(),
         }
     }
 
@@ -329,7 +347,7 @@ mod tests {
             let command = ["cinch-webhook", "controller"].iter().chain(flags);
             match Cli::try_parse_from(command).unwrap().command {
                 Command::Controller(flags) => flags.meant(),
-                Command::Serve(_) | Command::Explain(_) => unreachable!(),
+                _ => unreachable!(),
             }
         };
         let usual = controller(&[]).unwrap();

@@ -11,9 +11,12 @@
 pub mod admin;
 pub mod answer;
 pub mod controller;
+pub mod definitions;
 pub mod explain;
 pub mod metrics;
+pub mod opening;
 pub mod patch;
+pub mod release;
 pub mod review;
 pub mod routes;
 pub mod seal;

@@ -15,6 +15,8 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(*flags),
         Command::Explain(flags) => run::explain(&flags),
         Command::Controller(flags) => controller(flags),
+        Command::Crds(flags) => crds(flags),
+        Command::Release(flags) => release(flags),
     };
     match done {
         Ok(code) => code,
@@ -38,6 +40,25 @@ fn controller(flags: args::ControllerFlags) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("cannot start")?.block_on(run::controller(controller))?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn crds(flags: args::CrdsFlags) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start")?.block_on(run::crds(flags))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn release(flags: args::ReleaseFlags) -> anyhow::Result<ExitCode> {
+    let release = match flags.meant() {
+        Ok(meant) => meant,
+        Err(error) => {
+            drop(writeln!(std::io::stderr(), "error: {error:?}"));
+            return Ok(ExitCode::from(2));
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let all = runtime.context("cannot start")?.block_on(run::release(release))?;
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn serve(flags: args::ServeFlags) -> anyhow::Result<ExitCode> {

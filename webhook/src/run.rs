@@ -12,8 +12,9 @@ use daemon::{client, contact::Contact, signals};
 use tokio::{net::TcpListener, sync::watch};
 use webhook::{
     admin::{self, Admin},
-    controller, explain,
+    controller, definitions, explain,
     metrics::Metrics,
+    release,
     routes::{self, Reviews},
     seal::HmacSeal,
     server,
@@ -23,7 +24,7 @@ use webhook::{
     world::Kind,
 };
 
-use crate::args::{Certs, Controller, ExplainFlags, Objects, Output, Serve};
+use crate::args::{Certs, Controller, CrdsFlags, ExplainFlags, Objects, Output, Release, Serve};
 
 /// Serves reviews until a signal.
 pub(crate) async fn serve(flags: Serve, kubeconfig: Option<PathBuf>) -> anyhow::Result<()> {
@@ -156,6 +157,29 @@ pub(crate) async fn controller(flags: Controller) -> anyhow::Result<()> {
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Brings definitions up to date.
+pub(crate) async fn crds(flags: CrdsFlags) -> anyhow::Result<()> {
+    let CrdsFlags { kubeconfig } = flags;
+    // Nobody asks how it is.
+    let contact = Arc::new(Contact::new([]));
+    let client = client::connect(kubeconfig, &contact).await?;
+    Ok(definitions::apply(&client, &mut std::io::stdout()).await?)
+}
+
+/// Releases what would block anything; tells whether nothing is left.
+pub(crate) async fn release(flags: Release) -> anyhow::Result<bool> {
+    let Release { kubeconfig, webhook_configuration, lease, settle, timeout } = flags;
+    let contact = Arc::new(Contact::new([]));
+    let client = client::connect(kubeconfig, &contact).await?;
+    let release = release::Release { client, webhook_configuration, lease, settle, timeout };
+    let failed =
+        release::release(&release, &mut std::io::stdout()).await.context("cannot print")?;
+    for line in &failed {
+        writeln!(std::io::stderr(), "error: {line}").context("cannot print")?;
+    }
+    Ok(failed.is_empty())
 }
 
 /// A folder that is good at the start: what is wrong then is a mistake of whoever starts this.

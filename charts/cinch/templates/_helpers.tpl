@@ -100,3 +100,18 @@ readinessProbe:
 {{- define "cinch.hears" -}}
 {{- if and (include "cinch.reads" .) (has .Values.recorder.source (list "auto" "netlink")) }}true{{ end -}}
 {{- end }}
+
+{{/* The pod of a Job that runs cinch-webhook once. Takes {root, account, arguments}. */}}
+{{- define "cinch.job" -}}
+serviceAccountName: {{ .account }}
+restartPolicy: Never
+securityContext: {{- include "cinch.unprivilegedPod" (dict "type" "RuntimeDefault") | nindent 2 }}
+{{- include "cinch.pod" (dict "root" .root "values" .root.Values.controller) | nindent 0 }}
+containers:
+- name: main
+  {{- include "cinch.image" (dict "root" .root "program" "cinch-webhook") | nindent 2 }}
+  command: [cinch-webhook]
+  args: {{- toYaml .arguments | nindent 2 }}
+  securityContext: {{- include "cinch.unprivilegedContainer" . | nindent 4 }}
+  resources: {{- toYaml .root.Values.controller.resources | nindent 4 }}
+{{- end }}

@@ -12,8 +12,12 @@ use crate::shared::Skipped;
 pub(crate) mod accepted;
 #[path = "chart/consistent.rs"]
 pub(crate) mod consistent;
+#[path = "chart/definitions.rs"]
+pub(crate) mod definitions;
 #[path = "chart/final_state.rs"]
 pub(crate) mod final_state;
+#[path = "chart/lifecycle.rs"]
+pub(crate) mod lifecycle;
 #[path = "chart/needs.rs"]
 pub(crate) mod needs;
 #[path = "chart/rights.rs"]

@@ -2,6 +2,12 @@
 
 use serde_json::{Value, json};
 
+#[path = "gate/controller.rs"]
+pub(crate) mod controller;
+#[path = "gate/release.rs"]
+pub(crate) mod release;
+#[path = "gate/stage.rs"]
+pub(crate) mod stage;
 #[path = "gate/webhook.rs"]
 pub(crate) mod webhook;
 

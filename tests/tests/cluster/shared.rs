@@ -22,8 +22,10 @@ use tests::{
 };
 use tokio::sync::OnceCell;
 
+use crate::gate::stage::Stage;
+
 /// What the webhook may do, and nothing more.
-const RIGHTS: &str = include_str!("../../../charts/cinch/templates/webhook-rbac.yaml");
+pub(crate) const RIGHTS: &str = include_str!("../../../charts/cinch/templates/webhook-rbac.yaml");
 
 /// Why a question cannot be asked here.
 #[derive(Debug)]
@@ -75,6 +77,7 @@ impl Lazy {
 pub(crate) struct Shared {
     // Declared first, so ended first: a webhook whose folder is gone makes it anew.
     replicas: OnceCell<Result<Replicas, Told>>,
+    gates: OnceCell<Result<Stage, Told>>,
     pub(crate) cluster: Cluster,
     /// For webhooks, which may do no more than they must.
     pub(crate) kubeconfig: PathBuf,
@@ -92,7 +95,7 @@ impl Shared {
         chart::apply(&cluster, RIGHTS).await?;
         let identity = node::token(&cluster, NAMESPACE, "cinch-webhook", None).await?;
         let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
-        Ok(Self { cluster, kubeconfig, replicas: OnceCell::new() })
+        Ok(Self { cluster, kubeconfig, replicas: OnceCell::new(), gates: OnceCell::new() })
     }
 
     /// The two replicas, started by the first question that needs them.
@@ -105,6 +108,13 @@ impl Shared {
         let started = self.replicas.get_or_init(start).await.as_ref();
         Ok(started.map_err(Told::again)?.webhooks.each_ref())
     }
+
+    /// A cluster of its own in which scheduling gates are opened, started by the first question that needs it.
+    pub(crate) async fn gates(&self) -> Result<&Stage> {
+        let start = async || Stage::start().await.map_err(|error| Told::new(&error));
+        self.gates.get_or_init(start).await.as_ref().map_err(Told::again)
+    }
+
     /// A namespace with these labels.
     pub(crate) async fn namespace(&self, labels: &[(&str, &str)]) -> Result<Namespace> {
         Namespace::new(self.cluster.asker(), labels).await

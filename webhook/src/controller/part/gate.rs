@@ -11,15 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use profile::{bindings::Bindings, pod::PROFILE_NOT_READY};
-use serde_json::{Value, json};
+use profile::bindings::Bindings;
 
 use super::{Part, View};
-use crate::controller::{
-    key::Named,
-    outbox::{About, Call, Object, Outbox},
-    pod::Pod,
-    state::{Changes, State},
+use crate::{
+    controller::{
+        key::Named,
+        outbox::{About, Call, Object, Outbox},
+        pod::Pod,
+        state::{Changes, State},
+    },
+    opening::opening,
 };
 use judge::{Judge, Reason, Verdict, Wait, Wanted};
 
@@ -143,14 +145,6 @@ impl Gate {
             outbox.tell(news, now);
         }
     }
-}
-
-/// Takes away our gate and no other one, of the pod that was looked at.
-fn opening(uid: &str) -> Value {
-    json!({
-        "metadata": { "uid": uid },
-        "spec": { "schedulingGates": [{ "name": PROFILE_NOT_READY, "$patch": "delete" }] },
-    })
 }
 
 fn object(key: &Named) -> Object {

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use profile::{
     kinds::{NodeProfile, ProfileKind, node::NodeProfileState},
+    pod::PROFILE_NOT_READY,
     snapshot::Switches,
 };
 use rstest::rstest;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::controller::{
