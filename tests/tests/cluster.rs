@@ -19,6 +19,8 @@ mod certificates;
 mod chart;
 #[path = "cluster/containers.rs"]
 mod containers;
+#[path = "cluster/controller.rs"]
+mod controller;
 #[path = "cluster/deployment.rs"]
 mod deployment;
 #[path = "cluster/dry_run.rs"]
@@ -98,6 +100,12 @@ const ALL: &[&[Question]] = &[
     chart::syscalls::QUESTIONS,
     chart::values::QUESTIONS,
     containers::QUESTIONS,
+    controller::in_use::QUESTIONS,
+    controller::leader::QUESTIONS,
+    controller::memory::QUESTIONS,
+    controller::recordings::QUESTIONS,
+    controller::status::QUESTIONS,
+    controller::workloads::QUESTIONS,
     deployment::QUESTIONS,
     dry_run::QUESTIONS,
     gate::controller::QUESTIONS,

@@ -22,7 +22,7 @@ use tests::{
 };
 use tokio::sync::OnceCell;
 
-use crate::gate::stage::Stage;
+use crate::{controller::Controlled, gate::stage::Stage};
 
 /// What the webhook may do, and nothing more.
 pub(crate) const RIGHTS: &str = include_str!("../../../charts/cinch/templates/webhook-rbac.yaml");
@@ -78,6 +78,7 @@ pub(crate) struct Shared {
     // Declared first, so ended first: a webhook whose folder is gone makes it anew.
     replicas: OnceCell<Result<Replicas, Told>>,
     gates: OnceCell<Result<Stage, Told>>,
+    controlled: OnceCell<Result<Controlled, Told>>,
     pub(crate) cluster: Cluster,
     /// For webhooks, which may do no more than they must.
     pub(crate) kubeconfig: PathBuf,
@@ -95,7 +96,8 @@ impl Shared {
         chart::apply(&cluster, RIGHTS).await?;
         let identity = node::token(&cluster, NAMESPACE, "cinch-webhook", None).await?;
         let kubeconfig = cluster.kubeconfig("cinch-webhook", &identity)?;
-        Ok(Self { cluster, kubeconfig, replicas: OnceCell::new(), gates: OnceCell::new() })
+        let (replicas, gates, controlled) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Ok(Self { replicas, gates, controlled, cluster, kubeconfig })
     }
 
     /// The two replicas, started by the first question that needs them.
@@ -113,6 +115,15 @@ impl Shared {
     pub(crate) async fn gates(&self) -> Result<&Stage> {
         let start = async || Stage::start().await.map_err(|error| Told::new(&error));
         self.gates.get_or_init(start).await.as_ref().map_err(Told::again)
+    }
+
+    /// A cluster of its own with a controller, started by the first question that needs it.
+    pub(crate) async fn controlled(&self) -> Result<&Controlled> {
+        let start = async || {
+            let programs = Programs::find().map_err(|missing| Told::new(&anyhow!("{missing}")))?;
+            Controlled::start(&programs).await.map_err(|error| Told::new(&error))
+        };
+        self.controlled.get_or_init(start).await.as_ref().map_err(Told::again)
     }
 
     /// A namespace with these labels.

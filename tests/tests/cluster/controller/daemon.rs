@@ -1,0 +1,93 @@
+//! The real `cinch-webhook controller` as a process that can be killed, stopped and started again.
+
+use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use tests::{
+    chart::{self, NAMESPACE},
+    cluster::Cluster,
+    daemon::Daemon,
+    namespace::unique,
+    node, plain_http,
+    until::until,
+    webhook::program,
+};
+
+const RIGHTS: &str = include_str!("../../../../charts/cinch/templates/controller-rbac.yaml");
+const ACCOUNT: &str = "cinch-controller";
+/// As the API server knows it.
+pub(super) const USER: &str = "system:serviceaccount:security-profiles-operator:cinch-controller";
+const READY: Duration = Duration::from_mins(1);
+
+/// A replica; killed when dropped.
+#[derive(Debug)]
+pub(super) struct Controller {
+    pub(super) daemon: Daemon,
+    pub(super) admin: SocketAddr,
+    pub(super) identity: String,
+}
+
+impl Controller {
+    /// Starts a replica, and waits until it knows all objects.
+    pub(super) async fn start(cluster: &Cluster, identity: &str) -> Result<Self> {
+        node::grant(cluster).await?;
+        chart::apply(cluster, RIGHTS).await?;
+        let token = node::token(cluster, NAMESPACE, ACCOUNT, None).await?;
+        let kubeconfig = cluster.kubeconfig(&format!("controller-{}", unique()), &token)?;
+        Self::start_as(cluster.new_folder()?, &kubeconfig, identity).await
+    }
+
+    async fn start_as(
+        folder: PathBuf,
+        kubeconfig: &std::path::Path,
+        identity: &str,
+    ) -> Result<Self> {
+        let mut command = Command::new(program()?);
+        command.args(["controller", "--admin=127.0.0.1:0", "--log=info,webhook=debug"]);
+        command.arg(format!("--kubeconfig={}", kubeconfig.display()));
+        command.arg(format!("--identity={identity}"));
+        let mut daemon = Daemon::start(&format!("controller-{}", unique()), command, &folder)?;
+        let admin = until("the controller tells its address", READY, async || {
+            daemon.check_alive()?;
+            Ok(daemon.log()?.lines().find_map(address))
+        });
+        let admin = admin.await.with_context(|| daemon.log_tail())?;
+        let mut controller = Self { daemon, admin, identity: identity.to_owned() };
+        controller.ready().await?;
+        Ok(controller)
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let Self { daemon, admin, .. } = self;
+        let ready = until("the controller is ready", READY, async || {
+            daemon.check_alive()?;
+            let answer = plain_http::get(*admin, "/readyz").await;
+            Ok(answer.ok().filter(|(status, _)| *status == 200))
+        });
+        ready.await.with_context(|| daemon.log_tail())?;
+        Ok(())
+    }
+
+    /// Whether it says that it leads.
+    pub(super) async fn leads(&self) -> Result<bool> {
+        let (_, text) = plain_http::get(self.admin, "/metrics").await?;
+        Ok(text.lines().any(|line| line == "cinch_controller_leader 1"))
+    }
+
+    /// Waits until it leads.
+    pub(super) async fn until_leads(&self) -> Result<()> {
+        let what = format!("{} leads", self.identity);
+        let leads = until(&what, READY, async || Ok(self.leads().await?.then_some(())));
+        leads.await.with_context(|| self.daemon.log_tail())
+    }
+}
+
+/// Reads `{"message":"listening","admin":"127.0.0.1:1"}`.
+fn address(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    if line["message"] != "listening" {
+        return None;
+    }
+    line["admin"].as_str()?.parse().ok()
+}
