@@ -46,11 +46,12 @@ async fn installed(values: &Value) -> Result<(Cluster, Vec<Value>)> {
     Ok((cluster, objects))
 }
 
-/// What a workload's container is started with, but for the subcommand.
+/// What a workload's container is started with, but for the subcommand and where it listens.
 fn flags<'a>(objects: &'a [Value], kind: &str, name: &str) -> Result<Vec<&'a str>> {
     let workload = named(objects, kind, name)?;
     let all = elements(workload, "/spec/template/spec/containers/0/args");
-    Ok(all.iter().skip(1).filter_map(Value::as_str).collect())
+    let all = all.iter().skip(1).filter_map(Value::as_str);
+    Ok(all.filter(|flag| !flag.starts_with("--listen=") && !flag.starts_with("--admin=")).collect())
 }
 
 async fn account(cluster: &Cluster, name: &str, node: Option<&Node<'_>>) -> Result<Identity> {
