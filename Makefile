@@ -28,7 +28,7 @@ test-e2e: ## Run a whole cluster with a real node, and use it as its users do
 
 bench: ## Measure, beside floors and peers
 	@tests/prepare rust cluster
-	cargo build --release --package webhook --package node-installer
+	cargo build --release --package webhook --package node-installer --package recorder --bins
 	cargo bench --workspace --bench '*'
 
 fuzz: ## Feed what reads requests with what nobody should send

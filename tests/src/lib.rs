@@ -19,6 +19,7 @@ pub mod image;
 pub mod installer;
 pub mod load;
 pub mod machine;
+pub mod memory;
 pub mod namespace;
 pub mod node;
 pub mod object;

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use hdrhistogram::Histogram;
 use serde_json::Value;
-use tests::{cluster::Cluster, installer::Installer, node::Node, object, until::until};
+use tests::{cluster::Cluster, installer::Installer, memory, node::Node, object, until::until};
 
 use crate::{profiles, report::Bulk};
 
@@ -66,7 +66,7 @@ pub(crate) async fn bulk(cluster: &Cluster, count: usize) -> Result<Bulk> {
     }
     let from_nothing = start.elapsed();
     installer.ready().await?;
-    let first = memory(installer.pid())?;
+    let first = memory::of(installer.pid())?;
     // The schema takes no more in the status.
     let reported = count.min(8192);
     let mut said = Value::Null;
@@ -90,7 +90,7 @@ pub(crate) async fn bulk(cluster: &Cluster, count: usize) -> Result<Bulk> {
     installer.start_again().await?;
     installer.ready().await?;
     let restart = start.elapsed();
-    let again = memory(installer.pid())?;
+    let again = memory::of(installer.pid())?;
     let looked = |event: &Value| {
         event["verb"] == "get" && event["objectRef"]["resource"] == "nodesecurityprofiles"
     };
@@ -138,16 +138,4 @@ pub(crate) fn is_status_write(event: &Value) -> bool {
         && ["create", "patch", "update"].iter().any(|verb| event["verb"] == *verb)
         && object::text(event, "/user/username")
             .is_ok_and(|user| user.ends_with(tests::node::ACCOUNT))
-}
-
-/// Resident memory in MiB, now and at most.
-fn memory(pid: u32) -> Result<(f64, f64)> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let of = |field: &str| -> Result<f64> {
-        let line =
-            status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
-        let kib: f64 = line.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?;
-        Ok(kib / 1024.0)
-    };
-    Ok((of("VmRSS")?, of("VmHWM")?))
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use hdrhistogram::Histogram;
+use tests::memory::Memory;
 
 use crate::watched::Sent;
 
@@ -26,9 +27,9 @@ pub(crate) struct Bulk {
     pub(crate) restart: Duration,
     pub(crate) rewritten: usize,
     pub(crate) writes: usize,
-    /// MiB, after the first installation and after the restart: now and at most.
-    pub(crate) memory: (f64, f64),
-    pub(crate) memory_again: (f64, f64),
+    /// After the first installation and after the restart.
+    pub(crate) memory: Memory,
+    pub(crate) memory_again: Memory,
     /// The bytes of what the node says, with and without the API server's own notes on who wrote what. None when the API
     /// server did not take it.
     pub(crate) object: Option<usize>,
@@ -102,12 +103,12 @@ impl Display for Bulk {
             f,
             "  files written again: {rewritten}; status writes, one more profile included: {writes}"
         )?;
-        let (now, peak) = self.memory;
+        let Memory { now, peak } = self.memory;
         goal(f, "RSS, MiB", now, MEMORY_MIB)?;
         writeln!(
             f,
             "  at most {peak:.1}; after the restart {:.1}, at most {:.1}",
-            self.memory_again.0, self.memory_again.1
+            self.memory_again.now, self.memory_again.peak
         )?;
         match (self.object, self.without_managers) {
             (Some(object), Some(without)) => writeln!(
