@@ -14,9 +14,6 @@
 /* The longest line of parents that is followed to find the first process. */
 #define ANCESTORS 64
 
-/* Changes whenever what follows here means something else: pinned maps of another one are left alone. */
-#define LAYOUT 3
-
 enum abi { NATIVE, COMPAT, X32, ABIS };
 
 /* What a namespace is. */
@@ -58,7 +55,6 @@ struct {
 enum loss { LOST_NAMESPACES, LOST_ACCESSES, LOST_PERMISSIONS, LOSSES };
 
 struct control {
-	u64 layout; /* LAYOUT, written by user space */
 	u64 lost[LOSSES]; /* how many times */
 	u64 used[SLOTS / 64]; /* a bit for each slot that is claimed and described */
 };
@@ -70,6 +66,19 @@ struct {
 	TYPE(key, u32);
 	TYPE(value, struct control);
 } control SEC(".maps");
+
+/* What is where in these two, and which form the others have, in words: user space writes it before a program runs, so
+ * that a recorder of another version finds all that was recorded. */
+struct form {
+	char words[1024];
+};
+
+struct {
+	UINT(type, BPF_MAP_TYPE_ARRAY);
+	UINT(max_entries, 1);
+	TYPE(key, u32);
+	TYPE(value, struct form);
+} form SEC(".maps");
 
 INLINE u64 namespace_id(struct mnt_namespace *ns)
 {

@@ -14,6 +14,8 @@ use access::Accesses;
 pub use access::{Group, Tier, Tiers};
 pub use error::KernelError;
 use folder::Folder;
+use form::Form;
+use former::Former;
 use loaded::Loaded;
 use permission::Permissions;
 pub use processes::EndedProcesses;
@@ -23,6 +25,8 @@ use slots::Slots;
 mod access;
 mod error;
 mod folder;
+mod form;
+mod former;
 mod loaded;
 mod mapped;
 mod permission;
@@ -33,9 +37,6 @@ mod slots;
 
 /// How many namespaces can be told apart at once.
 pub const SLOTS: u32 = 16_384;
-
-/// `LAYOUT` of `bpf/slots.h`.
-const LAYOUT: u64 = 3;
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/recorder.bpf.o"));
 
@@ -68,6 +69,8 @@ pub struct Recording {
     slots: Slots,
     permissions: Option<Box<Permissions>>,
     accesses: Option<Box<Accesses>>,
+    /// What recorders of other versions have left, as long as not all of it is kept.
+    formers: Vec<Former>,
     /// Programs that are not pinned end with it.
     loaded: Loaded,
 }
@@ -82,12 +85,13 @@ impl Recording {
     /// this is dropped and when the process dies, and whoever calls this again finds all that was recorded meanwhile.
     ///
     /// Programs that are there already are exchanged for these without a gap, and those that are not asked for any more
-    /// end, as does what only they had recorded. What another layout was recorded in is an error, and left as it is.
+    /// end, as does what only they had recorded. What was recorded in another form, by another version of this, is given
+    /// as well, until all of it is released and kept.
     pub fn pinned(folder: &Path, watch: Watch) -> Result<Self, KernelError> {
         let folder = Folder::made(folder)?;
         let _one_at_a_time = folder.lock()?;
-        let recording = Self::attach(Loaded::pinned(folder, watch)?, watch)?;
-        recording.loaded.end_others()?;
+        let mut recording = Self::attach(Loaded::pinned(folder, watch)?, watch)?;
+        recording.formers = recording.loaded.end_others()?;
         Ok(recording)
     }
 
@@ -100,9 +104,9 @@ impl Recording {
     }
 
     fn attach(mut loaded: Loaded, watch: Watch) -> Result<Self, KernelError> {
-        let slots =
-            Slots::new(loaded.map("slots")?, &loaded.map("control")?).map_err(KernelError::Read)?;
-        slots.set_layout(LAYOUT);
+        let slots = Slots::new(loaded.map("slots")?, &loaded.map("control")?, Form::OURS)
+            .map_err(KernelError::Read)?;
+        Form::OURS.write(&loaded)?;
         if watch.calls {
             loaded.raw_tracepoint("sys_enter", "sys_enter")?;
             slots.look_at_host_again().map_err(KernelError::Read)?;
@@ -113,20 +117,25 @@ impl Recording {
         }
         let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
         let accesses = watch.accesses.then(|| access::programs::attach(&mut loaded)).transpose()?;
-        Ok(Self { slots, permissions, accesses: accesses.map(Box::new), loaded })
+        let accesses = accesses.map(Box::new);
+        Ok(Self { slots, permissions, accesses, formers: Vec::new(), loaded })
     }
 
     /// What is in a slot; none while no container has claimed it.
     pub fn slot(&self, place: u32) -> Result<Option<Slot>, KernelError> {
-        self.slots.slot(place).map_err(KernelError::Read)
+        match self.formers.iter().find(|former| former.has(place)) {
+            Some(former) => former.slot(place),
+            None => self.slots.slot(place).map_err(KernelError::Read),
+        }
     }
 
     /// All slots of containers, with their places. A namespace may have two of them, if rarely: what is in both was seen.
     pub fn slots(&self) -> impl Iterator<Item = Result<(u32, Slot), KernelError>> {
-        self.slots.used().filter_map(|place| match self.slot(place) {
+        let own = self.slots.used().filter_map(|place| match self.slots.slot(place) {
             Ok(slot) => slot.map(|slot| Ok((place, slot))),
-            Err(error) => Some(Err(error)),
-        })
+            Err(error) => Some(Err(KernelError::Read(error))),
+        });
+        own.chain(self.formers.iter().flat_map(Former::slots))
     }
 
     /// Finds a slot.
@@ -142,13 +151,24 @@ impl Recording {
 
     /// Says what nobody wants to know of a namespace any more.
     pub fn mute(&self, place: u32, muted: Muted) -> Result<(), KernelError> {
+        if self.formers.iter().any(|former| former.has(place)) {
+            return Ok(());
+        }
         self.slots.mute(place, muted).map_err(KernelError::Read)
     }
 
     /// Makes room: frees the slots (by place and namespace) of namespaces that are gone, and gives what was in them last.
     /// Waits some milliseconds for all of them together.
     pub fn release(&mut self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
-        let last = self.slots.release(gone).map_err(KernelError::Read)?;
+        let mut own = Vec::with_capacity(gone.len());
+        for &(place, namespace) in gone {
+            match self.formers.iter_mut().find(|former| former.has(place)) {
+                Some(former) => former.release(place),
+                None => own.push((place, namespace)),
+            }
+        }
+        let gone = own;
+        let last = self.slots.release(&gone).map_err(KernelError::Read)?;
         let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
         if let Some(permissions) = &mut self.permissions {
             permissions.forget(&namespaces).map_err(KernelError::Read)?;
@@ -164,6 +184,9 @@ impl Recording {
         &mut self,
         tell: &mut dyn FnMut(u64, Permission),
     ) -> Result<(), KernelError> {
+        for former in &mut self.formers {
+            former.permissions(tell)?;
+        }
         let Some(permissions) = &mut self.permissions else { return Ok(()) };
         permissions.drain(tell).map_err(KernelError::Read)
     }
@@ -173,24 +196,25 @@ impl Recording {
     /// The kernel's programs tell each thing once. What is pinned is told again to whoever finds it, until `kept` says
     /// that it need not be; no more than half of what there is room for is held for that.
     pub fn accesses(&mut self, give: &mut dyn FnMut(u64, Access)) {
+        for former in &mut self.formers {
+            former.accesses(give);
+        }
         let Self { slots, accesses, .. } = self;
-        let Some(accesses) = accesses else { return };
-        let mut known = HashMap::new();
-        let mut inside = |namespace, process| {
-            let about = known.entry(namespace).or_insert_with(|| slots.about(namespace));
-            let (inode, first) = (*about)?;
-            // Who has done it may be gone, and another one may have its number.
-            let is_there = |process: &u32| apart::namespace(*process).is_ok_and(|its| its == inode);
-            [process, first].into_iter().find(is_there)
-        };
-        accesses.drain(&mut inside, give);
+        if let Some(accesses) = accesses {
+            accesses.drain(&mut inside(|namespace| slots.about(namespace)), give);
+        }
     }
 
-    /// All that `accesses` has given until now is kept by whoever asked for it, and would not be lost with this process.
-    pub fn kept(&self) {
+    /// All that was given until now is kept by whoever asked for it, and would not be lost with this process.
+    pub fn kept(&mut self) -> Result<(), KernelError> {
         if let Some(accesses) = &self.accesses {
             accesses.keep();
         }
+        for former in self.formers.extract_if(.., |former| former.keep()) {
+            self.slots.lose(former.lost());
+            former.remove()?;
+        }
+        Ok(())
     }
 
     /// What tells of what is done; none where nobody asked for it.
@@ -202,7 +226,25 @@ impl Recording {
     pub fn lost(&self) -> Lost {
         let mut lost = self.slots.lost();
         lost.accesses += self.accesses.as_deref().map_or(0, Accesses::unreadable);
+        for former in self.formers.iter().map(Former::lost) {
+            lost.namespaces += former.namespaces;
+            lost.accesses += former.accesses;
+            lost.permissions += former.permissions;
+        }
         lost
+    }
+}
+
+/// Finds a process in a mount namespace, by what is known about that: its inode and its first process.
+fn inside<'a>(
+    about: impl Fn(u64) -> Option<(u64, u32)> + 'a,
+) -> impl FnMut(u64, u32) -> Option<u32> + 'a {
+    let mut known = HashMap::new();
+    move |namespace, process| {
+        let (inode, first) = (*known.entry(namespace).or_insert_with(|| about(namespace)))?;
+        // Who has done it may be gone, and another one may have its number.
+        let is_there = |process: &u32| apart::namespace(*process).is_ok_and(|its| its == inode);
+        [process, first].into_iter().find(is_there)
     }
 }
 

@@ -21,6 +21,9 @@ pub(super) mod programs;
 mod resolve;
 mod tier;
 
+/// Changes whenever events in the ring are to be read otherwise.
+pub(super) const FORM: u32 = 1;
+
 /// So many things are remembered as told; after that, what the kernel tells again is told again.
 const TOLD_MAX: usize = 1 << 18;
 

@@ -39,11 +39,6 @@ pub enum KernelError {
     Pin { path: PathBuf, source: Box<PinError> },
     #[error("cannot make the pinned map {} out", path.display())]
     Map { path: PathBuf, source: Box<MapError> },
-    #[error(
-        "what is pinned in {} was recorded by another version of this program ({what} is {found} there, and {known} here): end that recording first",
-        folder.display()
-    )]
-    Layout { folder: PathBuf, what: String, found: u64, known: u64 },
 }
 
 /// Whether the kernel said no for want of a capability.

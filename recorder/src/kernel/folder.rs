@@ -1,6 +1,7 @@
 //! A folder of a BPF file system: what is pinned there lives on without a process.
 //!
-//! Maps are `map_NAME`, the links of attached programs `link_NAME`. Names with a dot are refused by the kernel.
+//! Maps are `map_NAME`, the links of attached programs `link_NAME`. Names with a dot are refused by the kernel. What an
+//! earlier recorder of another form has left is in folders `former_NUMBER`, until all that it has seen is kept elsewhere.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -24,6 +25,10 @@ const MAP: &str = "map_";
 const LINK: &str = "link_";
 /// A link that is not at its place yet.
 const NEW: &str = "new_link";
+const FORMER: &str = "former_";
+
+/// The map that is put aside last: as long as it is not there, the others have not all been.
+const LAST: &str = "control";
 
 /// It is there.
 #[derive(Debug)]
@@ -93,6 +98,43 @@ impl Folder {
         KernelError::Map { path: self.map(name), source: Box::new(error) }
     }
 
+    /// Puts all that is pinned here aside, where it goes on as before. Whoever is killed meanwhile leaves it to the next.
+    pub(super) fn put_aside(&self) -> Result<(), KernelError> {
+        let (whole, begun): (Vec<_>, Vec<_>) =
+            self.formers()?.into_iter().partition(|(_, former)| former.map(LAST).exists());
+        let number = match begun.first() {
+            Some((number, _)) => *number,
+            None => whole.last().map_or(0, |(number, _)| number + 1),
+        };
+        let aside = self.0.join(format!("{FORMER}{number}"));
+        let aside = Self::made(&aside)?;
+        let last = format!("{MAP}{LAST}");
+        let names = self.names()?;
+        let others = names.iter().filter(|name| !name.starts_with(FORMER) && **name != last);
+        for name in others.chain(names.iter().filter(|name| **name == last)) {
+            let (from, to) = (self.0.join(name), aside.0.join(name));
+            fs::rename(&from, &to).map_err(|error| failed(&from, error))?;
+        }
+        Ok(())
+    }
+
+    /// Whether somebody was killed while putting aside what is here.
+    pub(super) fn is_half_aside(&self) -> Result<bool, KernelError> {
+        Ok(self.formers()?.iter().any(|(_, former)| !former.map(LAST).exists()))
+    }
+
+    /// What was put aside, by number.
+    pub(super) fn formers(&self) -> Result<Vec<(u32, Self)>, KernelError> {
+        let names = self.names()?;
+        let formers = names.iter().filter_map(|name| {
+            let number = name.strip_prefix(FORMER)?.parse().ok()?;
+            Some((number, Self(self.0.join(name))))
+        });
+        let mut formers: Vec<_> = formers.collect();
+        formers.sort_unstable_by_key(|(number, _)| *number);
+        Ok(formers)
+    }
+
     /// A map that is made anew next time.
     pub(super) fn forget(&self, name: &str) -> Result<(), KernelError> {
         unlink(&self.map(name))
@@ -122,6 +164,9 @@ impl Folder {
 
     /// Removes it with all that is pinned in it, programs first.
     pub(super) fn remove(&self) -> Result<(), KernelError> {
+        for (_, former) in self.formers()? {
+            former.remove()?;
+        }
         self.end_others(&[])?;
         for name in self.names()?.iter().filter(|name| name.starts_with(MAP)) {
             unlink(&self.0.join(name))?;

@@ -4,18 +4,15 @@ use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
-    maps::{Map, MapData},
+    maps::Map,
     programs::{BtfTracePoint, Lsm, Program, ProgramError, RawTracePoint, links::FdLink},
 };
 use aya_obj::Object;
 
 use super::{
-    KernelError, LAYOUT, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder::Folder,
-    slots,
+    KernelError, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder::Folder, form,
+    former::Former,
 };
-
-/// The map with what is known of all slots.
-const CONTROL: &str = "control";
 
 /// Maps that take much memory, and for whom: where these are not watched they have one entry.
 const LARGE: &[(&str, Needed)] = &[
@@ -49,13 +46,15 @@ impl Loaded {
         Self::load(&mut loader(watch), None)
     }
 
-    /// Makes those maps that are not in the folder yet.
+    /// Makes those maps that are not in the folder yet. Those of another form are put aside.
     pub(super) fn pinned(folder: Folder, watch: Watch) -> Result<Self, KernelError> {
         let maps = maps(watch)?;
+        if folder.is_half_aside()? || !is_ours(&folder, &maps)? {
+            folder.put_aside()?;
+        }
         let mut found = Vec::new();
         for map in &maps {
             if let Some(there) = folder.pinned(&map.name)? {
-                map.check(&folder, &there)?;
                 found.push((
                     map,
                     there.info().map_err(|error| folder.unreadable(&map.name, error))?,
@@ -112,9 +111,14 @@ impl Loaded {
         })
     }
 
-    /// Ends programs that are pinned and were not attached by this one.
-    pub(super) fn end_others(&self) -> Result<(), KernelError> {
-        self.folder.as_ref().map_or(Ok(()), |folder| folder.end_others(&self.attached))
+    /// Ends programs that are pinned and were not attached by this one, and gives what those of another form have seen.
+    pub(super) fn end_others(&self) -> Result<Vec<Former>, KernelError> {
+        let Some(folder) = &self.folder else { return Ok(Vec::new()) };
+        folder.end_others(&self.attached)?;
+        let formers = folder.formers()?.into_iter();
+        Ok(formers
+            .filter_map(|(number, former)| Former::ended(number, former).transpose())
+            .collect::<Result<_, _>>()?)
     }
 
     /// Runs a program at a tracepoint whose arguments it knows the types of.
@@ -185,30 +189,23 @@ struct Definition {
     value: u32,
 }
 
-impl Definition {
-    /// Whether what is pinned is of the same form.
-    fn check(&self, folder: &Folder, pinned: &MapData) -> Result<(), KernelError> {
-        let unreadable = |error| folder.unreadable(&self.name, error);
-        let found = pinned.info().map_err(unreadable)?;
-        let differ = |what: &str, found: u64, known: u64| {
-            let (folder, what) = (folder.path().to_owned(), format!("{what} of {}", self.name));
-            Err(KernelError::Layout { folder, what, found, known })
-        };
-        if found.key_size() != self.key {
-            return differ("the key's size", found.key_size().into(), self.key.into());
+/// Whether what is pinned is of the form that it has here.
+fn is_ours(folder: &Folder, maps: &[Definition]) -> Result<bool, KernelError> {
+    for map in maps {
+        let Some(pinned) = folder.pinned(&map.name)? else { continue };
+        let found = pinned.info().map_err(|error| folder.unreadable(&map.name, error))?;
+        if (found.key_size(), found.value_size()) != (map.key, map.value) {
+            return Ok(false);
         }
-        if found.value_size() != self.value {
-            return differ("the value's size", found.value_size().into(), self.value.into());
-        }
-        if self.name == CONTROL {
-            let layout = slots::layout(pinned.fd().as_fd()).map_err(KernelError::Read)?;
+        if map.name == form::MAP {
+            let written = form::written(pinned)?;
             // Nobody has written there yet when whoever made it was killed at once.
-            if layout != 0 && layout != LAYOUT {
-                return differ("the layout", layout, LAYOUT);
+            if !written.is_empty() && written != form::Form::OURS.text() {
+                return Ok(false);
             }
         }
-        Ok(())
     }
+    Ok(true)
 }
 
 /// The object's maps. Those of constants are none: they come with each program anew.

@@ -11,6 +11,9 @@ use aya::maps::{Array, HashMap as Table, Map, MapData, MapError};
 use super::{KernelError, loaded::Loaded};
 use crate::seen::Permission;
 
+/// Changes whenever the tables mean something else, or are of another form.
+pub(super) const FORM: u32 = 1;
+
 /// Variables of the kernel that the programs need, in the order of `enum variable`.
 const VARIABLES: [&str; 2] = ["secclass_map", "selinux_blob_sizes"];
 
@@ -55,11 +58,23 @@ impl Permissions {
         for (place, address) in (0..).zip(addresses) {
             variables.set(place, address, 0).map_err(read)?;
         }
+        let data = |name| data(loaded, name);
+        Self::of(data("permissions")?, data("contexts")?, data("wordings")?, data("domains")?)
+    }
+
+    /// Of the tables alone: nothing has to run any more that fills them.
+    pub(super) fn of(
+        entries: MapData,
+        contexts: MapData,
+        wordings: MapData,
+        domains: MapData,
+    ) -> Result<Self, KernelError> {
+        let read = |error| KernelError::Read(of_map(error));
         Ok(Self {
-            entries: Map::HashMap(data(loaded, "permissions")?).try_into().map_err(read)?,
-            contexts: Map::HashMap(data(loaded, "contexts")?).try_into().map_err(read)?,
-            wordings: Map::HashMap(data(loaded, "wordings")?).try_into().map_err(read)?,
-            domains: Map::HashMap(data(loaded, "domains")?).try_into().map_err(read)?,
+            entries: Map::HashMap(entries).try_into().map_err(read)?,
+            contexts: Map::HashMap(contexts).try_into().map_err(read)?,
+            wordings: Map::HashMap(wordings).try_into().map_err(read)?,
+            domains: Map::HashMap(domains).try_into().map_err(read)?,
             told: HashMap::new(),
         })
     }

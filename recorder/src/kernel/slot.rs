@@ -4,33 +4,16 @@ use std::collections::BTreeSet;
 
 use profile::{kinds::seccomp::Arch, syscall};
 
+use super::form::Form;
+
 /// Words of a bitmap.
 const WORDS: usize = 10;
 
 /// Bitmaps of one sort: the machine's own calls, its narrower ones, those of x32.
 const ABIS: usize = 3;
 
-/// Words of the longest name of a cgroup, and of the one above it, with their NUL.
-const NAME: usize = 15;
-const PARENT: usize = 14;
-
-/// Words of a slot.
-pub(super) const SLOT: usize = 128;
-
-/// The word with the namespace's id.
-pub(super) const NAMESPACE: usize = 0;
-
-/// The word whose second half says what is muted.
-pub(super) const STATE: usize = 1;
-
 /// Instead of an id: the slot is about to be free, and nobody finds or claims it.
 pub(super) const LEAVING: u64 = u64::MAX;
-
-/// Where the bitmaps begin: those of the workload come first.
-const WORKLOAD: usize = 2;
-
-/// The words with the workload's calls.
-pub(super) const CALLS: std::ops::Range<usize> = WORKLOAD..WORKLOAD + ABIS * WORDS;
 
 /// `enum state` of `bpf/slots.h`: the one of the first process.
 const HOST: u32 = 2;
@@ -71,6 +54,8 @@ pub struct Slot {
     /// The name of the first process's cgroup, and of the one above it.
     pub leaf: String,
     pub parent: String,
+    /// Whether it is one of an earlier recorder's, into which nothing more comes.
+    pub former: bool,
 }
 
 /// Calls by architecture and number.
@@ -79,40 +64,51 @@ pub struct Calls([[u64; WORDS]; ABIS]);
 
 impl Slot {
     /// Reads the words; none when nobody has claimed the slot, and for the host's own, in which nothing is recorded.
-    pub(super) fn read(words: &[u64; SLOT]) -> Option<Self> {
-        let mut words = words.iter().copied();
-        let mut next = || words.next().unwrap_or_default();
-        let [namespace, state] = [next(), next()];
-        let [state, muted] = halves(state);
+    pub(super) fn read(words: &[u64], form: &Form) -> Option<Self> {
+        let word = |at: usize| words.get(at).copied().unwrap_or_default();
+        let [state, muted] = halves(word(form.state));
+        let namespace = word(form.namespace);
         if namespace == 0 || namespace == LEAVING || state == HOST {
             return None;
         }
-        let mut calls = || Calls(std::array::from_fn(|_| std::array::from_fn(|_| next())));
-        let (workload, setup, denied) = (calls(), calls(), calls());
-        let [cgroup, since, newest, first, overflow, inode, above] =
-            std::array::from_fn(|_| next());
-        let mut name = |words: usize| {
-            let bytes: Vec<_> = (0..words).map(|_| next().to_ne_bytes()).collect();
+        // A later form may have more of them than are known here.
+        let mut beyond = 0;
+        let mut calls = |at: usize| {
+            let mut calls = Calls::default();
+            for (abi, place) in
+                (0..form.abis).flat_map(|abi| (0..form.words).map(move |of| (abi, of)))
+            {
+                let bits = word(at + abi * form.words + place);
+                match calls.0.get_mut(abi).and_then(|map| map.get_mut(place)) {
+                    Some(own) => *own = bits,
+                    None => beyond += u64::from(bits.count_ones()),
+                }
+            }
+            calls
+        };
+        let [workload, setup, denied] = [form.workload, form.setup, form.denied].map(&mut calls);
+        let name = |(at, words): (usize, usize)| {
+            let bytes: Vec<_> = (at..at + words).map(|at| word(at).to_ne_bytes()).collect();
             let text: Vec<u8> =
                 bytes.as_flattened().iter().copied().take_while(|byte| *byte != 0).collect();
             String::from_utf8_lossy(&text).into_owned()
         };
-        let (leaf, parent) = (name(NAME), name(PARENT));
         Some(Self {
             namespace,
-            cgroup,
-            since,
-            newest,
-            first,
-            overflow,
-            inode,
-            above,
+            cgroup: word(form.cgroup),
+            since: word(form.since),
+            newest: word(form.newest),
+            first: word(form.first),
+            overflow: word(form.overflow).saturating_add(beyond),
+            inode: word(form.inode),
+            above: word(form.above),
             muted: Muted::of_bits(muted),
             workload,
             setup,
             denied,
-            leaf,
-            parent,
+            leaf: name(form.leaf),
+            parent: name(form.parent),
+            former: false,
         })
     }
 }
@@ -204,6 +200,10 @@ pub(super) fn abis(machine: Arch) -> [Arch; ABIS] {
 mod tests {
     use super::*;
 
+    const FORM: Form = Form::OURS;
+    const SLOT: usize = FORM.slot;
+    const WORKLOAD: usize = FORM.workload;
+
     fn words(numbers: &[(usize, u64)]) -> [u64; SLOT] {
         let mut words = [0; SLOT];
         for (place, number) in numbers {
@@ -214,12 +214,12 @@ mod tests {
 
     #[test]
     fn a_slot_that_nobody_has_claimed_is_none() {
-        assert_eq!(Slot::read(&[0; SLOT]), None);
+        assert_eq!(Slot::read(&[0; SLOT], &FORM), None);
     }
 
     #[test]
     fn a_slot_that_is_about_to_be_free_is_none() {
-        assert_eq!(Slot::read(&words(&[(0, LEAVING), (WORKLOAD, 1)])), None);
+        assert_eq!(Slot::read(&words(&[(0, LEAVING), (WORKLOAD, 1)]), &FORM), None);
     }
 
     #[test]
@@ -228,7 +228,8 @@ mod tests {
             let mut word = [0; 8];
             word[..4].copy_from_slice(&state.to_ne_bytes());
             word[4..].copy_from_slice(&muted.to_ne_bytes());
-            Slot::read(&words(&[(0, 1), (STATE, u64::from_ne_bytes(word))])).map(|slot| slot.muted)
+            Slot::read(&words(&[(0, 1), (FORM.state, u64::from_ne_bytes(word))]), &FORM)
+                .map(|slot| slot.muted)
         };
         assert_eq!(muted(3, 0), Some(Muted::default()));
         assert_eq!(muted(3, 1), Some(Muted { accesses: true, permissions: false }));
@@ -239,22 +240,24 @@ mod tests {
     #[test]
     fn every_bit_is_a_call_of_its_architecture() {
         // read and futex_requeue of the machine, exit of the narrower one, getpid and execve of x32.
-        let after = WORKLOAD + 3 * ABIS * WORDS;
-        let slot = Slot::read(&words(&[
-            (0, 7),
-            (WORKLOAD, 1),
-            (WORKLOAD + 7, 1 << (456 - 7 * 64)),
-            (WORKLOAD + WORDS, 1 << 1),
-            (WORKLOAD + 2 * WORDS, 1 << 39),
-            (WORKLOAD + 2 * WORDS + 8, 1 << (520 - 8 * 64)),
-            (after + 3, 42),
-            (after + 6, 9),
-            (after + 7, u64::from_ne_bytes(*b"abc.scop")),
-            (after + 8, u64::from_ne_bytes(*b"e\0\0\0\0\0\0\0")),
-            (after + 7 + NAME, u64::from_ne_bytes(*b"pod\0\0\0\0\0")),
-        ]))
+        let slot = Slot::read(
+            &words(&[
+                (0, 7),
+                (WORKLOAD, 1),
+                (WORKLOAD + 7, 1 << (456 - 7 * 64)),
+                (WORKLOAD + WORDS, 1 << 1),
+                (WORKLOAD + 2 * WORDS, 1 << 39),
+                (WORKLOAD + 2 * WORDS + 8, 1 << (520 - 8 * 64)),
+                (FORM.first, 42),
+                (FORM.above, 9),
+                (FORM.leaf.0, u64::from_ne_bytes(*b"abc.scop")),
+                (FORM.leaf.0 + 1, u64::from_ne_bytes(*b"e\0\0\0\0\0\0\0")),
+                (FORM.parent.0, u64::from_ne_bytes(*b"pod\0\0\0\0\0")),
+            ]),
+            &FORM,
+        )
         .unwrap();
-        assert_eq!(after + 7 + NAME + PARENT, SLOT);
+        assert_eq!(FORM.parent.0 + FORM.parent.1, SLOT);
         assert_eq!((slot.namespace, slot.first, slot.above), (7, 42, 9));
         assert_eq!((&*slot.leaf, &*slot.parent), ("abc.scope", "pod"));
         let names: Vec<_> = slot.workload.by_name(Arch::X86_64).into_iter().collect();
@@ -274,8 +277,48 @@ mod tests {
 
     #[test]
     fn a_number_without_a_name_is_kept() {
-        let slot = Slot::read(&words(&[(0, 1), (WORKLOAD + 9, 1 << 63)])).unwrap();
+        let slot = Slot::read(&words(&[(0, 1), (WORKLOAD + 9, 1 << 63)]), &FORM).unwrap();
         let calls: Vec<_> = slot.workload.by_name(Arch::X86_64).into_iter().collect();
         assert_eq!(calls, [(Arch::X86_64, Err(639))]);
+    }
+
+    #[test]
+    fn a_slot_of_another_form_holds_the_same_and_what_has_no_place_here_is_counted() {
+        let mut ours: [u64; SLOT] = std::array::from_fn(|word| word as u64 * 0x0101);
+        (ours[FORM.namespace], ours[FORM.state]) = (7, 0);
+        let expected = Slot::read(&ours, &FORM).unwrap();
+        // One more word at the beginning, and one at the end of each bitmap.
+        let words = WORDS + 1;
+        let bitmap = |at: usize| 3 + (at - WORKLOAD) / WORDS * words;
+        let moved = |at: usize| at + 1 + 3 * ABIS;
+        let other = Form {
+            slot: moved(SLOT),
+            namespace: 1,
+            state: 2,
+            workload: bitmap(FORM.workload),
+            setup: bitmap(FORM.setup),
+            denied: bitmap(FORM.denied),
+            words,
+            cgroup: moved(FORM.cgroup),
+            since: moved(FORM.since),
+            newest: moved(FORM.newest),
+            first: moved(FORM.first),
+            overflow: moved(FORM.overflow),
+            inode: moved(FORM.inode),
+            above: moved(FORM.above),
+            leaf: (moved(FORM.leaf.0), FORM.leaf.1),
+            parent: (moved(FORM.parent.0), FORM.parent.1),
+            ..FORM
+        };
+        let mut theirs = vec![u64::MAX; other.slot];
+        theirs[1..3].copy_from_slice(&ours[..2]);
+        for map in 0..3 * ABIS {
+            let (from, to) = (WORKLOAD + map * WORDS, 3 + map * words);
+            theirs[to..to + WORDS].copy_from_slice(&ours[from..from + WORDS]);
+            theirs[to + WORDS] = u64::from(map == 0) << 5;
+        }
+        theirs[moved(FORM.cgroup)..].copy_from_slice(&ours[FORM.cgroup..]);
+        let slot = Slot::read(&theirs, &other).unwrap();
+        assert_eq!(slot, Slot { overflow: expected.overflow + 1, ..expected });
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, OwnedFd},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,52 +11,55 @@ use std::{
 };
 
 use super::{
-    Lost, SLOTS,
+    Lost,
+    form::Form,
     mapped::Mapped,
-    slot::{self, CALLS, LEAVING, Muted, NAMESPACE, SLOT, STATE, Slot},
+    slot::{self, LEAVING, Muted, Slot},
 };
-
-/// What `struct control` of `bpf/slots.h` begins with: the layout's number, and counters of what was lost.
-const LAYOUT: usize = 0;
-const LOST: usize = 1;
-const USED: usize = 4;
-
-/// Words of `struct control`.
-const CONTROL: usize = USED + SLOTS as usize / 64;
 
 /// The slots, and what is known of all of them.
 #[derive(Debug)]
 pub(super) struct Slots {
     map: OwnedFd,
+    form: Form,
     control: Mapped,
     /// Only pages with a slot that was claimed are mapped, and take memory.
-    pages: Mutex<BTreeMap<usize, Mapped>>,
-    /// How many slots a page has.
-    in_page: usize,
+    pages: Mutex<BTreeMap<Pages, Mapped>>,
 }
 
-impl Slots {
-    /// Of the two maps.
-    pub(super) fn new(map: OwnedFd, control: &OwnedFd) -> io::Result<Self> {
-        let page = rustix::param::page_size();
-        let control = Mapped::new(control.as_fd(), 0, (CONTROL * 8).next_multiple_of(page) / 8)?;
-        Ok(Self { map, control, pages: Mutex::default(), in_page: page / (SLOT * 8) })
-    }
+/// The pages that a slot is in: the first of them, and how many.
+type Pages = (usize, usize);
 
-    /// Says which layout the memory is of.
-    pub(super) fn set_layout(&self, layout: u64) {
-        self.control.words()[LAYOUT].store(layout, Ordering::Relaxed);
+impl Slots {
+    /// Of the two maps, and what is where in them.
+    pub(super) fn new(map: OwnedFd, control: &OwnedFd, form: Form) -> io::Result<Self> {
+        let page = rustix::param::page_size();
+        let words = (form.control() * 8).next_multiple_of(page) / 8;
+        let control = Mapped::new(control.as_fd(), 0, words)?;
+        Ok(Self { map, form, control, pages: Mutex::default() })
     }
 
     pub(super) fn lost(&self) -> Lost {
         let [namespaces, accesses, permissions] =
-            std::array::from_fn(|what| self.control.words()[LOST + what].load(Ordering::Relaxed));
+            self.losses().map(|count| count.load(Ordering::Relaxed));
         Lost { namespaces, accesses, permissions }
+    }
+
+    /// Counts what was lost elsewhere as well.
+    pub(super) fn lose(&self, lost: Lost) {
+        let Lost { namespaces, accesses, permissions } = lost;
+        for (count, more) in self.losses().into_iter().zip([namespaces, accesses, permissions]) {
+            count.fetch_add(more, Ordering::Relaxed);
+        }
+    }
+
+    fn losses(&self) -> [&AtomicU64; 3] {
+        std::array::from_fn(|what| &self.control.words()[self.form.lost + what])
     }
 
     /// Places that are claimed.
     pub(super) fn used(&self) -> impl Iterator<Item = u32> {
-        let words = &self.control.words()[USED..CONTROL];
+        let words = &self.control.words()[self.form.used..self.form.control()];
         (0_u32..).zip(words).flat_map(|(word, bits)| {
             let bits = bits.load(Ordering::Acquire);
             (0..64).filter(move |bit| bits >> bit & 1 != 0).map(move |bit| word * 64 + bit)
@@ -66,7 +69,8 @@ impl Slots {
     /// What is in a slot, if it is a container's.
     pub(super) fn slot(&self, place: u32) -> io::Result<Option<Slot>> {
         self.with(place, |words, _| {
-            Slot::read(&std::array::from_fn(|word| words[word].load(Ordering::Relaxed)))
+            let words: Vec<_> = words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+            Slot::read(&words, &self.form)
         })
     }
 
@@ -78,8 +82,9 @@ impl Slots {
     }
 
     pub(super) fn mute(&self, place: u32, muted: Muted) -> io::Result<()> {
+        let (_, first) = self.place(place);
         self.with(place, |_, page| {
-            let word = self.first_word(place) + STATE;
+            let word = first + self.form.state;
             if let Some(half) = page.second_half(word) {
                 half.store(muted.bits(), Ordering::Relaxed);
             }
@@ -93,7 +98,9 @@ impl Slots {
         for &(place, namespace) in leaving {
             let is_it = self.with(place, |words, _| {
                 let (order, otherwise) = (Ordering::AcqRel, Ordering::Relaxed);
-                words[NAMESPACE].compare_exchange(namespace, LEAVING, order, otherwise).is_ok()
+                words[self.form.namespace]
+                    .compare_exchange(namespace, LEAVING, order, otherwise)
+                    .is_ok()
             })?;
             if is_it {
                 marked.push((place, namespace));
@@ -107,16 +114,17 @@ impl Slots {
         let mut last = Vec::with_capacity(marked.len());
         for (place, namespace) in marked {
             let slot = self.with(place, |words, _| {
-                let mut taken: [u64; SLOT] =
-                    std::array::from_fn(|word| words[word].load(Ordering::Relaxed));
-                taken[NAMESPACE] = namespace;
-                for word in &words[NAMESPACE + 1..] {
+                let mut taken: Vec<_> =
+                    words.iter().map(|word| word.load(Ordering::Relaxed)).collect();
+                let own = self.form.namespace;
+                taken[own] = namespace;
+                for (_, word) in words.iter().enumerate().filter(|(at, _)| *at != own) {
                     word.store(0, Ordering::Relaxed);
                 }
-                let used = &self.control.words()[USED + place as usize / 64];
+                let used = &self.control.words()[self.form.used + place as usize / 64];
                 used.fetch_and(!(1 << (place % 64)), Ordering::AcqRel);
-                words[NAMESPACE].store(0, Ordering::Release);
-                Slot::read(&taken)
+                words[own].store(0, Ordering::Release);
+                Slot::read(&taken, &self.form)
             })?;
             last.extend(slot);
         }
@@ -128,8 +136,9 @@ impl Slots {
     pub(super) fn look_at_host_again(&self) -> io::Result<()> {
         for place in self.used() {
             self.with(place, |words, _| {
-                if slot::is_hosts(words[STATE].load(Ordering::Relaxed)) {
-                    for word in &words[CALLS] {
+                let Form { state, workload, abis, words: each, .. } = self.form;
+                if slot::is_hosts(words[state].load(Ordering::Relaxed)) {
+                    for word in &words[workload..workload + abis * each] {
                         word.store(0, Ordering::Relaxed);
                     }
                 }
@@ -141,47 +150,40 @@ impl Slots {
     /// Unmaps pages in which no slot is claimed.
     fn unmap(&self) {
         let needed: std::collections::BTreeSet<_> =
-            self.used().map(|place| place as usize / self.in_page).collect();
-        self.pages().retain(|page, _| needed.contains(page));
+            self.used().map(|place| self.place(place).0).collect();
+        self.pages().retain(|pages, _| needed.contains(pages));
     }
 
-    fn pages(&self) -> MutexGuard<'_, BTreeMap<usize, Mapped>> {
+    fn pages(&self) -> MutexGuard<'_, BTreeMap<Pages, Mapped>> {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where a slot begins in its page.
-    fn first_word(&self, place: u32) -> usize {
-        place as usize % self.in_page * SLOT
+    /// The pages that a slot is in, and with which of their words it begins.
+    fn place(&self, place: u32) -> (Pages, usize) {
+        let page = rustix::param::page_size() / 8;
+        let first = place as usize * self.form.slot;
+        let end = (first + self.form.slot).div_ceil(page);
+        ((first / page, end - first / page), first % page)
     }
 
-    /// Does something with a slot's words and the page that they are in.
-    fn with<T>(
-        &self,
-        place: u32,
-        look: impl FnOnce(&[AtomicU64; SLOT], &Mapped) -> T,
-    ) -> io::Result<T> {
-        let number = place as usize / self.in_page;
-        let words = self.in_page * SLOT;
+    /// Does something with a slot's words and the pages that they are in.
+    fn with<T>(&self, place: u32, look: impl FnOnce(&[AtomicU64], &Mapped) -> T) -> io::Result<T> {
+        let (number, first) = self.place(place);
+        let page = rustix::param::page_size();
         let mut pages = self.pages();
         let page = match pages.entry(number) {
-            std::collections::btree_map::Entry::Occupied(page) => page.into_mut(),
-            std::collections::btree_map::Entry::Vacant(page) => {
-                let offset = (number * words * 8) as u64;
-                page.insert(Mapped::new(self.map.as_fd(), offset, words)?)
+            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::btree_map::Entry::Vacant(free) => {
+                let (offset, words) = (number.0 * page, number.1 * page / 8);
+                free.insert(Mapped::new(self.map.as_fd(), offset as u64, words)?)
             }
         };
-        let slot = page.words()[self.first_word(place)..].first_chunk();
+        let slot = page.words().get(first..first + self.form.slot);
         let slot = slot.ok_or(io::ErrorKind::InvalidInput)?;
         let seen = look(slot, page);
         drop(pages);
         Ok(seen)
     }
-}
-
-/// Which layout the memory of some control map is of; 0 when nobody has said so yet.
-pub(super) fn layout(control: BorrowedFd<'_>) -> io::Result<u64> {
-    let control = Mapped::new(control, 0, rustix::param::page_size() / 8)?;
-    Ok(control.words()[LAYOUT].load(Ordering::Relaxed))
 }
 
 /// Waits until programs that run now have ended: the kernel runs them inside of what its RCU waits for.

@@ -117,15 +117,6 @@ impl Eyes {
                 tracing::warn!(error, "what is seen while no recorder runs will be lost");
                 Recording::start(watch)
             }
-            Err(error @ KernelError::Layout { .. }) => {
-                let error = chain(&error);
-                tracing::warn!(
-                    error,
-                    "beginning anew: what an earlier recorder has not published is lost"
-                );
-                Recording::unpin(folder)?;
-                Recording::pinned(folder, watch)
-            }
             started => started,
         }
     }
@@ -219,14 +210,11 @@ impl Eyes {
     /// All that was seen is on the disk: the kernel may forget it.
     pub(crate) fn kept(&mut self, tracker: &Tracker) -> Result<(), KernelError> {
         let Some((.., recording)) = &mut self.recording else { return Ok(()) };
-        if !tracker.is_waiting() {
-            recording.kept();
+        if !self.leaving.is_empty() {
+            // They were gone at two sweeps, between which they were looked at: nothing is new in them.
+            recording.release(&std::mem::take(&mut self.leaving))?;
         }
-        if self.leaving.is_empty() {
-            return Ok(());
-        }
-        // They were gone at two sweeps, between which they were looked at: nothing is new in them.
-        recording.release(&std::mem::take(&mut self.leaving)).map(drop)
+        if tracker.is_waiting() { Ok(()) } else { recording.kept() }
     }
 }
 

@@ -106,9 +106,7 @@ const SPANS: usize = 16;
 pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelError> {
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
     let data = |name| MapData::from_fd(loaded.map(name)?).map_err(of_map);
-    let events = data("access_events")?;
-    let bytes = events.info().map_err(of_map)?.max_entries();
-    let ring = Ring::new(events.fd().as_fd(), bytes).map_err(KernelError::Read)?;
+    let ring = ring(&data("access_events")?)?;
     let seen = Map::HashMap(data("access_seen")?).try_into().map_err(of_map)?;
     let mut table: Array<_, [u8; CALL]> =
         Map::Array(data("access_calls")?).try_into().map_err(of_map)?;
@@ -156,6 +154,12 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
         }
     }
     Ok(Accesses::new(ring, seen, tiers))
+}
+
+/// The ring in a map.
+pub(in crate::kernel) fn ring(events: &MapData) -> Result<Ring, KernelError> {
+    let info = events.info().map_err(|error| KernelError::Read(io::Error::other(error)))?;
+    Ring::new(events.fd().as_fd(), info.max_entries()).map_err(KernelError::Read)
 }
 
 /// Runs programs at hooks, all or none; the reason when it is none.

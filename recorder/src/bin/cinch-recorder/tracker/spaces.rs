@@ -45,6 +45,8 @@ pub(super) struct Space {
     muted: Muted,
     /// Whether it is gone, and was so before the last look.
     gone: bool,
+    /// Whether it is what an earlier recorder has left: nothing more comes.
+    former: bool,
 }
 
 /// A container, by its id.
@@ -178,6 +180,7 @@ impl Tracker {
             waiting: Seen::default(),
             muted: Muted::default(),
             gone: false,
+            former: slot.former,
         });
         if space.foreign {
             return;
@@ -523,7 +526,7 @@ impl Tracker {
         let mut looked = Looked::default();
         // Of two with one inode the older one is gone.
         let mut newest = BTreeMap::<u64, u64>::new();
-        for space in self.spaces.values() {
+        for space in self.spaces.values().filter(|space| !space.former) {
             let since = newest.entry(space.inode).or_default();
             *since = space.since.max(*since);
         }
@@ -546,8 +549,9 @@ impl Tracker {
                 looked.mute.push((*place, muted));
             }
             if let Some(alive) = alive {
-                let gone =
-                    !alive.contains(&space.inode) || newest.get(&space.inode) != Some(&space.since);
+                let gone = space.former
+                    || !alive.contains(&space.inode)
+                    || newest.get(&space.inode) != Some(&space.since);
                 // Twice: what it did last was looked at in between.
                 if gone && space.gone && !open {
                     looked.release.push((*place, *namespace));

@@ -142,6 +142,7 @@ impl World {
             denied: Calls::default(),
             leaf: id(number),
             parent: format!("pod{}", pod.uid),
+            former: false,
         });
         slot.workload = slot.workload.union(&calls);
     }

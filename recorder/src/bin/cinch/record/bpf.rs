@@ -111,7 +111,7 @@ impl Bpf {
             }
         });
         // What is recorded here ends with this process.
-        recording.kept();
+        recording.kept()?;
         recording.permissions(&mut |namespace, permission| {
             if ours.contains_key(&namespace) {
                 seen.permission(permission);
