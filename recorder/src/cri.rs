@@ -15,6 +15,10 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
+pub use find::{FindError, find};
+
+mod find;
+
 /// The longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -218,107 +222,7 @@ fn join(sandboxes: Sandboxes, containers: Containers) -> Vec<Pod> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        convert::Infallible,
-        task::{Context, Poll},
-    };
-
-    use futures::future::BoxFuture;
-    use tokio::net::UnixListener;
-    use tonic::{Response, body::Body, server, transport::Server};
-    use tower::Service;
-
     use super::*;
-
-    /// A runtime with one pod.
-    #[derive(Clone)]
-    struct Runtime;
-
-    impl server::NamedService for Runtime {
-        const NAME: &'static str = "runtime.v1.RuntimeService";
-    }
-
-    impl Service<http::Request<Body>> for Runtime {
-        type Response = http::Response<Body>;
-        type Error = Infallible;
-        type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-            Box::pin(async move {
-                let path = request.uri().path().to_owned();
-                Ok(if path.ends_with("/ListContainers") {
-                    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-                    let labels = [label(POD_UID, "u"), label(CONTAINER, "main")].into();
-                    let metadata = Some(ContainerMetadata { name: "main".into() });
-                    let sandbox = "s".to_owned();
-                    let ours =
-                        Container { id: "c".into(), sandbox, metadata, state: EXITED, labels };
-                    let foreign = Container { id: "x".into(), ..Container::default() };
-                    let answer = Containers { containers: vec![ours, foreign] };
-                    answer_with(answer, request).await
-                } else {
-                    let named = |name: &str| SandboxMetadata {
-                        name: name.into(),
-                        uid: "u".into(),
-                        namespace: "shop".into(),
-                    };
-                    let labels: HashMap<_, _> = [("app".to_owned(), "web".to_owned())].into();
-                    let metadata = Some(named("web-0"));
-                    let there = Sandbox { id: "s".into(), metadata, labels, ..Sandbox::default() };
-                    let answer = Sandboxes { items: vec![there] };
-                    answer_with(answer, request).await
-                })
-            })
-        }
-    }
-
-    async fn answer_with<A: prost::Message + Default + Clone + 'static>(
-        answer: A,
-        request: http::Request<Body>,
-    ) -> http::Response<Body> {
-        let codec = ProstCodec::<A, List>::default();
-        let service = tower::service_fn(move |_: Request<List>| {
-            let answer = answer.clone();
-            async move { Ok::<_, Status>(Response::new(answer)) }
-        });
-        server::Grpc::new(codec).unary(service, request).await
-    }
-
-    #[tokio::test]
-    async fn a_runtime_tells_names_over_its_socket() {
-        let folder = tempfile::tempdir().unwrap();
-        let socket = folder.path().join("runtime.sock");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let incoming = futures::stream::unfold(listener, async |listener| {
-            let accepted = listener.accept().await.map(|(stream, _)| stream);
-            Some((accepted, listener))
-        });
-        let serve = Server::builder().add_service(Runtime).serve_with_incoming(incoming);
-        let server = tokio::spawn(serve);
-        let names = Cri::new(&socket).unwrap().names().await.unwrap();
-        let named = |id: &str, container: Option<&str>| Named {
-            id: id.into(),
-            pod_uid: "u".into(),
-            container: container.map(str::to_owned),
-        };
-        assert_eq!(names, [named("s", None), named("c", Some("main"))]);
-        let container = PodContainer { id: "c".into(), name: "main".into(), ended: true };
-        let pod = Pod {
-            uid: "u".into(),
-            namespace: "shop".into(),
-            name: "web-0".into(),
-            labels: [("app".to_owned(), "web".to_owned())].into(),
-            ready: true,
-            containers: vec![container],
-            ..Pod::default()
-        };
-        assert_eq!(Cri::new(&socket).unwrap().pods().await.unwrap(), [pod]);
-        server.abort();
-    }
 
     #[test]
     fn a_pod_whose_sandbox_was_made_anew_is_one_pod_and_is_there() {

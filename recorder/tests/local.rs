@@ -2,29 +2,26 @@
 //! test plays.
 
 use std::{
-    collections::HashMap,
-    convert::Infallible,
     fs,
     io::Write as _,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use futures::future::BoxFuture;
 use libtest_mimic::{Arguments, Failed, Trial};
 use recorder::{
     apart,
+    cri::{Cri, Named, Pod, PodContainer},
     kernel::{Recording, Watch},
 };
-use tokio::net::UnixListener;
-use tonic::{Request, Response, Status, body::Body, server, transport::Server};
-use tonic_prost::ProstCodec;
-use tower::Service;
+
+use runtime::POD;
+
+#[path = "local/runtime.rs"]
+mod runtime;
 
 const LIMIT: Duration = Duration::from_mins(1);
-const POD: &str = "2c48913c-b29f-11e7-9350-020968147796";
 
 type Test = fn() -> Result<(), Failed>;
 
@@ -32,9 +29,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // Whoever may not load programs here is told so by name.
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 5] = [
         ("a_manifest_and_a_runtime_are_enough_for_a_profile", manifests),
         ("a_container_that_is_named_is_recorded_until_it_ends", container),
+        ("a_container_is_found_by_the_names_that_a_runtime_knows", by_name),
+        ("a_runtime_tells_names_over_its_socket", names),
         ("a_cgroup_that_is_named_is_recorded_until_a_signal", cgroup),
     ];
     let trials = tests.map(|(name, test)| {
@@ -168,15 +167,7 @@ fn manifests() -> Result<(), Failed> {
          spec: {kind: SeccompProfile, podSelector: {matchLabels: {app: web}}}\n",
     )?;
     let id = id(1);
-    let tokio = tokio::runtime::Runtime::new()?;
-    let _guard = tokio.enter();
-    let listener = UnixListener::bind(folder.path().join("cri.sock"))?;
-    let incoming = futures::stream::unfold(listener, async |listener| {
-        let accepted = listener.accept().await.map(|(stream, _)| stream);
-        Some((accepted, listener))
-    });
-    let serve = Server::builder().add_service(Runtime(id.clone())).serve_with_incoming(incoming);
-    drop(tokio.spawn(serve));
+    let _runtime = runtime::serve(&folder.path().join("cri.sock"), &id)?;
     let (manifests, state) = (manifests.to_string_lossy(), state.to_string_lossy());
     let flags =
         ["--manifests", &manifests, "--bpf", &state, "--admin", "127.0.0.1:0", "--pace", "1"];
@@ -206,6 +197,59 @@ fn container() -> Result<(), Failed> {
     ensure(calls(folder.path(), &name, "mkdir"), "the profile has it")
 }
 
+fn by_name() -> Result<(), Failed> {
+    let (folder, id) = (tempfile::tempdir()?, id(3));
+    let socket = folder.path().join("cri.sock");
+    let _runtime = runtime::serve(&socket, &id)?;
+    let mut workload = Workload::start(&[&id])?;
+    let record = |name: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_cinch"));
+        command.args(["record", "--container", name, "--cri"]).arg(&socket);
+        command.arg("--output").arg(folder.path().join("profile"));
+        command
+    };
+    let missing = record("shop/web-1/main").output()?;
+    let said = String::from_utf8_lossy(&missing.stderr).into_owned();
+    ensure(!missing.status.success() && said.contains("shop/web-1/main"), &said)?;
+    let log = fs::File::create(folder.path().join("log"))?;
+    let mut recording = Daemon(record("shop/web-0/main").stderr(log).spawn()?);
+    until("it records", || says(folder.path(), "recording shop/web-0/main"))?;
+    workload.does(MKDIR)?;
+    workload.end()?;
+    ends_well(&mut recording)?;
+    let profile = fs::read_to_string(folder.path().join("profile"))?;
+    ensure(profile.contains("- mkdir\n"), "the profile has it")?;
+    ensure(profile.contains("name: main\n"), "it is called as the container is")
+}
+
+fn names() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("cri.sock");
+    let runtime = runtime::serve(&socket, "c")?;
+    let _guard = runtime.enter();
+    let cri = Cri::new(&socket)?;
+    let named = |id: &str, container: Option<&str>| Named {
+        id: id.into(),
+        pod_uid: POD.into(),
+        container: container.map(str::to_owned),
+    };
+    ensure(
+        runtime.block_on(cri.names())? == [named("s", None), named("c", Some("main"))],
+        "names of the pod's are told, and no others",
+    )?;
+    let container = PodContainer { id: "c".into(), name: "main".into(), ended: false };
+    let pod = Pod {
+        uid: POD.into(),
+        namespace: "shop".into(),
+        name: "web-0".into(),
+        labels: [("app".to_owned(), "web".to_owned())].into(),
+        ready: true,
+        containers: vec![container],
+        ..Pod::default()
+    };
+    ensure(runtime.block_on(cri.pods())? == [pod], "the pod is told")
+}
+
 fn cgroup() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
     let name = format!("cinch-cgroup-{}", std::process::id());
@@ -224,97 +268,4 @@ fn cgroup() -> Result<(), Failed> {
         calls(folder.path(), &format!("seccompprofile-cgroup-{name}.yaml"), "mkdir"),
         "the profile has it",
     )
-}
-
-/// A runtime with one pod, which has one container of this id.
-#[derive(Clone)]
-struct Runtime(String);
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct List {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Containers {
-    #[prost(message, repeated, tag = "1")]
-    items: Vec<Container>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Container {
-    #[prost(string, tag = "1")]
-    id: String,
-    #[prost(string, tag = "2")]
-    sandbox: String,
-    #[prost(message, optional, tag = "3")]
-    metadata: Option<Metadata>,
-    #[prost(int32, tag = "6")]
-    state: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sandboxes {
-    #[prost(message, repeated, tag = "1")]
-    items: Vec<Sandbox>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Sandbox {
-    #[prost(string, tag = "1")]
-    id: String,
-    #[prost(message, optional, tag = "2")]
-    metadata: Option<Metadata>,
-    #[prost(map = "string, string", tag = "5")]
-    labels: HashMap<String, String>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Metadata {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    uid: String,
-    #[prost(string, tag = "3")]
-    namespace: String,
-}
-
-impl server::NamedService for Runtime {
-    const NAME: &'static str = "runtime.v1.RuntimeService";
-}
-
-impl Service<http::Request<Body>> for Runtime {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let id = self.0.clone();
-        Box::pin(async move {
-            Ok(if request.uri().path().ends_with("/ListContainers") {
-                let metadata = Some(Metadata { name: "main".into(), ..Metadata::default() });
-                let container = Container { id, sandbox: "s".into(), metadata, state: 1 };
-                answer(Containers { items: vec![container] }, request).await
-            } else {
-                let named =
-                    Metadata { name: "web-0".into(), uid: POD.into(), namespace: "shop".into() };
-                let labels = [("app".to_owned(), "web".to_owned())].into();
-                let sandbox = Sandbox { id: "s".into(), metadata: Some(named), labels };
-                answer(Sandboxes { items: vec![sandbox] }, request).await
-            })
-        })
-    }
-}
-
-async fn answer<A: prost::Message + Default + Clone + 'static>(
-    answer: A,
-    request: http::Request<Body>,
-) -> http::Response<Body> {
-    let service = tower::service_fn(move |_: Request<List>| {
-        let answer = answer.clone();
-        async move { Ok::<_, Status>(Response::new(answer)) }
-    });
-    server::Grpc::new(ProstCodec::<A, List>::default()).unary(service, request).await
 }

@@ -116,9 +116,7 @@ impl Loaded {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
         folder.end_others(&self.attached)?;
         let formers = folder.formers()?.into_iter();
-        Ok(formers
-            .filter_map(|(number, former)| Former::ended(number, former).transpose())
-            .collect::<Result<_, _>>()?)
+        formers.filter_map(|(number, former)| Former::ended(number, former).transpose()).collect()
     }
 
     /// Runs a program at a tracepoint whose arguments it knows the types of.

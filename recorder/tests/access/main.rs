@@ -15,6 +15,7 @@ use told::ACT;
 mod files;
 mod many;
 mod others;
+mod roots;
 mod told;
 
 type Test = fn() -> Result<(), Failed>;
@@ -36,6 +37,10 @@ const ACTS: &[(&str, Act)] = &[
     ("sends_signals", others::sends_signals),
     ("traces", others::traces),
     ("mounts", others::mounts),
+    ("is_on_layers", roots::is_on_layers),
+    ("changes_its_root", roots::changes_its_root),
+    ("moves_its_root", roots::moves_its_root),
+    ("goes_deep", roots::goes_deep),
 ];
 
 fn main() -> ExitCode {
@@ -73,6 +78,13 @@ fn main() -> ExitCode {
         ("signals_are_told", others::signals_are_told),
         ("what_is_traced_is_told", others::what_is_traced_is_told),
         ("mounts_are_told", others::mounts_are_told),
+        ("files_on_layers_are_told_as_they_are_seen", roots::layers_are_told_as_they_are_seen),
+        ("a_changed_root_is_below_that_of_all", roots::a_changed_root_is_below_that_of_all),
+        ("a_moved_root_is_that_of_all", roots::a_moved_root_is_that_of_all),
+        (
+            "what_is_too_deep_is_counted_and_nothing_wrong_is_told",
+            roots::what_is_too_deep_is_counted_and_nothing_wrong_is_told,
+        ),
         ("many_files_are_told_or_counted", many::many_files_are_told_or_counted),
         ("what_others_do_is_not_told", files::what_others_do_is_not_told),
     ];

@@ -66,8 +66,8 @@ pub(crate) struct RunFlags {
     /// Record what `ProfileRecordings` in this folder select; no cluster is needed
     #[arg(long, env = "CINCH_MANIFESTS", value_name = "DIR", requires = "output", conflicts_with_all = ["container", "cgroup"])]
     manifests: Option<PathBuf>,
-    /// Record the container with this id, or whose id begins so, until it ends
-    #[arg(long, value_name = "ID", requires = "output", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    /// Record the container with this id, or whose id begins so, or that the runtime calls so, until it ends
+    #[arg(long, value_name = "ID|[[NAMESPACE/]POD/]NAME", requires = "output", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     container: Vec<String>,
     /// Record what runs in this cgroup, or below it, with mounts of its own, until all of that has ended
     #[arg(long, value_name = "PATH", requires = "output")]

@@ -228,9 +228,23 @@ pub(crate) struct RecordFlags {
     /// Record the container that this process is in, and not a command; until it ends
     #[arg(long, value_name = "PID", conflicts_with = "command")]
     pub(crate) pid: Option<u32>,
-    /// Record the container with this ID, or the beginning of it, whether it runs already or not
-    #[arg(long, value_name = "ID", conflicts_with_all = ["command", "pid"])]
+    /// Record the container with this id, or the beginning of it, whether it runs already or not; or with this name, which
+    /// the container runtime knows
+    #[arg(
+        long,
+        value_name = "ID|[[NAMESPACE/]POD/]NAME",
+        conflicts_with_all = ["command", "pid"],
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
     pub(crate) container: Option<String>,
+    /// Ask the container runtime behind this socket for names
+    #[arg(
+        long,
+        env = "CINCH_CRI",
+        value_name = "SOCKET",
+        default_value = "/run/containerd/containerd.sock"
+    )]
+    pub(crate) cri: PathBuf,
     /// Run the command as this user, by name or number; environment and folder stay as they are
     #[arg(long, value_name = "USER", requires = "command")]
     pub(crate) user: Option<String>,

@@ -51,7 +51,8 @@ pub(crate) fn record(flags: &RecordFlags) -> anyhow::Result<ExitCode> {
         },
     };
     if !matches!(target, Target::Command(_)) {
-        writeln!(io::stderr(), "recording {name}; Ctrl-C ends it").context("cannot print")?;
+        let shown = flags.container.as_ref().unwrap_or(&name);
+        writeln!(io::stderr(), "recording {shown}; Ctrl-C ends it").context("cannot print")?;
     }
     let Followed { ended, left } = follow(&mut *source, &mut target, flags.duration, &signals)?;
     // Whoever does not want to wait until all is written may say so.

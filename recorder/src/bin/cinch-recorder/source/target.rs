@@ -12,7 +12,7 @@ use daemon::error::chain;
 use profile::kinds::{ProfileRecording, RecordingKind};
 use recorder::{
     cgroup,
-    cri::{Cri, Pod as Known, PodContainer},
+    cri::{Cri, Pod as Known, PodContainer, find as find_named},
 };
 use serde_json::json;
 use tokio::{sync::watch, time::timeout};
@@ -39,7 +39,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// What was named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// The id of a container, or what it begins with.
+    /// The id of a container, or what it begins with, or its names.
     Container(String),
     /// A folder of the hierarchy, or a path as in `/proc/PID/cgroup`.
     Cgroup(PathBuf),
@@ -71,18 +71,13 @@ impl Target {
     }
 
     fn of_container(begin: &str, pods: &[Known], root: &Path) -> anyhow::Result<Self> {
-        let containers = pods.iter().flat_map(|pod| pod.containers.iter().map(move |of| (pod, of)));
-        let mut named = containers.filter(|(_, container)| container.id.starts_with(begin));
-        if let Some((pod, PodContainer { id, name, .. })) = named.next() {
-            if named.next().is_some() {
-                bail!("the ids of several containers begin with {begin}");
-            }
+        if let Some((pod, PodContainer { id, name, .. })) = find_named(pods, begin)? {
             return Ok(Self::new(id, id.chars().take(SHORT).collect(), &pod.name, name.clone()));
         }
         let whole = cgroup::Container::of_names(begin, "").map(|container| container.id);
         let id = whole.or_else(|| find(root, &|id| id.starts_with(begin)).map(|(id, _)| id));
         let id = id.with_context(|| {
-            format!("there is no container whose id begins with {begin}: of one that is still to come the whole id is needed")
+            format!("there is no container that is called {begin}, or whose id begins so: of one that is still to come the whole id is needed")
         })?;
         let short: String = id.chars().take(SHORT).collect();
         Ok(Self::new(&id, short.clone(), "container", short))
@@ -293,6 +288,7 @@ mod tests {
         assert_eq!(name(&named), (ID, "web-x7k2p", "main"));
         let unnamed = Target::of_container(ID, &[], folder.path()).unwrap();
         assert_eq!(name(&unnamed), (ID, "container", &ID[..12]));
+        assert_eq!(Target::of_container("web-x7k2p/main", &known(), folder.path()).unwrap(), named);
         assert!(Target::of_container("9bca", &[], folder.path()).is_err());
         fs::create_dir_all(folder.path().join(format!("docker/{ID}/init"))).unwrap();
         let found = Target::of_container("9bca", &[], folder.path()).unwrap();

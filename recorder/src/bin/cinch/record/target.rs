@@ -4,12 +4,17 @@ use std::{
     ffi::OsString,
     io,
     os::unix::process::CommandExt as _,
+    path::Path,
     process::{Child, Command, ExitStatus},
 };
 
 use anyhow::{Context as _, bail};
 use libc::sigset_t;
-use recorder::{apart, cgroup, kernel::Slot};
+use recorder::{
+    apart, cgroup,
+    cri::{self, Cri},
+    kernel::Slot,
+};
 
 use super::user;
 use crate::{
@@ -35,7 +40,10 @@ impl Target {
             return of_process(process);
         }
         if let Some(container) = &flags.container {
-            return Ok((Self::Container(container.clone()), container.clone()));
+            return Ok(match named(container, &flags.cri)? {
+                Some((id, name)) => (Self::Container(id), name),
+                None => (Self::Container(container.clone()), container.clone()),
+            });
         }
         let [program, arguments @ ..] = &flags.command[..] else { bail!("a command is needed") };
         let child =
@@ -83,6 +91,30 @@ impl Target {
             Self::Command(child) => child.try_wait().context("cannot wait for the command"),
             Self::Namespace(_) | Self::Container(_) => Ok(None),
         }
+    }
+}
+
+/// The id of the container that a runtime calls so, and what it is called there; none where nobody knows it, and it may be
+/// the id of one that is still to come.
+fn named(wanted: &str, socket: &Path) -> anyhow::Result<Option<(String, String)>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("cannot ask a container runtime")?;
+    // No other thread is left when a command is started.
+    let pods = runtime.block_on(async { Cri::new(socket)?.pods().await });
+    let is_name = wanted.contains('/');
+    match pods {
+        Ok(pods) => match cri::find(&pods, wanted)? {
+            Some((_, container)) => Ok(Some((container.id.clone(), container.name.clone()))),
+            None if is_name => {
+                bail!("the runtime at {} knows no container {wanted}", socket.display())
+            }
+            None => Ok(None),
+        },
+        Err(error) if is_name => {
+            let shown = socket.display();
+            Err(error).with_context(|| format!("{wanted} is a name, and {shown} tells none"))
+        }
+        Err(_) => Ok(None),
     }
 }
 
