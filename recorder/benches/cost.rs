@@ -41,7 +41,7 @@ type Failed = Box<dyn Error>;
 enum Attached {
     Nothing,
     Empty(Empty),
-    Ours(Recording),
+    Ours(Box<Recording>),
     Ring(Reader),
 }
 
@@ -52,9 +52,9 @@ type Attach = fn() -> Result<Attached, Failed>;
 const WAYS: [(&str, Attach); 6] = [
     ("nothing attached", || Ok(Attached::Nothing)),
     ("an empty program", || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
-    ("recording", || Ok(Attached::Ours(Recording::start(CALLS)?))),
+    ("recording", || Ok(Attached::Ours(Box::new(Recording::start(CALLS)?)))),
     ("two empty programs", || Ok(Attached::Empty(Empty::start(&["sys_enter", "sys_exit"])?))),
-    ("recording, and denials", || Ok(Attached::Ours(Recording::start(DENIALS)?))),
+    ("recording, and denials", || Ok(Attached::Ours(Box::new(Recording::start(DENIALS)?)))),
     ("an event for each call", || Ok(Attached::Ring(Reader::start()?))),
 ];
 

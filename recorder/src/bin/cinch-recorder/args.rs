@@ -126,8 +126,9 @@ pub(crate) struct EnrichFlags {
     /// processes and network, and `CAP_AUDIT_READ`
     #[arg(long, env = "CINCH_ENRICH")]
     pub(crate) enrich: bool,
-    /// Tell of what profiles denied: one Event (events.k8s.io, reason `ProfileViolation`) of the pod for each container and
-    /// system call or rule, whose series counts on, ever more seldom; of at most 16 rules of a container, the others in one
+    /// Tell of what profiles denied: one Event (events.k8s.io, reason `ProfileViolation`) of what has made the pods, or of a
+    /// pod that nothing has made, for each container and system call or rule, whose series counts on, ever more seldom; of
+    /// at most 16 rules of a container, the others in one
     #[arg(long, env = "CINCH_VIOLATIONS", conflicts_with = "local")]
     pub(crate) violations: bool,
     /// Read from the kernel (`netlink`), from the log in this file, or from the best there is

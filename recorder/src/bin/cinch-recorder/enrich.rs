@@ -128,7 +128,8 @@ impl Enrich {
         let roster = &self.roster;
         let lost = self.ledger.take(new, &|container| roster.who(container), now);
         metrics.violated("unattributed", lost);
-        self.ledger.retain(&|who| roster.has(&who.uid));
+        let there = roster.uids();
+        self.ledger.retain(&|whose| there.contains(&whose.object.uid));
         let due = if self.telling { Vec::new() } else { self.ledger.due(now) };
         self.telling |= !due.is_empty();
         Turn { ask: self.roster.ask(), due }

@@ -2,7 +2,7 @@
 //! does not wait; of whom it cannot say anything is asked elsewhere later.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use recorder::{
     logs::names::{Name, Names},
 };
 
-use crate::tracker::{Moment, Pod};
+use crate::tracker::{Moment, Object, Pod};
 
 /// After this the runtime is asked, and again.
 const ASK: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ pub(crate) struct Who {
     pub(crate) pod: String,
     /// Of the pod's object.
     pub(crate) uid: String,
+    /// What has made the pod, and others like it.
+    pub(crate) owner: Option<Object>,
     /// Empty for the sandbox of a pod, and where it is not known.
     pub(crate) container: String,
 }
@@ -63,6 +65,7 @@ impl Roster {
                 namespace: pod.namespace.clone(),
                 pod: pod.name.clone(),
                 uid: pod.uid.clone(),
+                owner: pod.owner.clone(),
                 container: String::new(),
             };
             for (id, container) in &pod.ids {
@@ -92,9 +95,11 @@ impl Roster {
         self.lists().who(container)
     }
 
-    /// Whether a pod is known, by the uid of its object.
-    pub(crate) fn has(&self, uid: &str) -> bool {
-        self.lists().pods.contains_key(uid)
+    /// The uids of all pods that are known, and of what has made them.
+    pub(crate) fn uids(&self) -> BTreeSet<String> {
+        let lists = self.lists();
+        let owners = lists.pods.values().filter_map(|who| Some(who.owner.as_ref()?.uid.clone()));
+        lists.pods.values().map(|who| who.uid.clone()).chain(owners).collect()
     }
 
     fn lists(&self) -> MutexGuard<'_, Lists> {

@@ -16,7 +16,7 @@ use profile::kinds::{Recorder, RecordingKind, seccomp::Arch};
 use recorder::seen::{Access, Permission, Seen};
 
 pub(crate) use due::{Outcome, Publication, Report, TargetKey};
-pub(crate) use pod::Pod;
+pub(crate) use pod::{Object, Pod};
 pub(crate) use recording::{Key, Recording};
 pub(crate) use spaces::Losses;
 pub(crate) use subject::{Moment, Subject, SubjectKey};

@@ -1,14 +1,23 @@
-//! Which Events tell of violations, and when: one for each container and rule, at once when it is new, and then ever more
-//! seldom for as long as it goes on. Pure.
+//! Which Events tell of violations, and when: one for each container of a workload and rule, at once when it is new, and
+//! then ever more seldom for as long as it goes on. Pure.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use recorder::{
     cgroup,
     logs::violation::{Rule, Times, Violations},
 };
 
-use crate::{roster::Who, tracker::Moment};
+use crate::{
+    roster::Who,
+    tracker::{Moment, Object},
+};
+
+/// The most pods that are counted for one Event.
+const PODS: usize = 1024;
 
 /// The most rules of one container that have an Event of their own; one more tells of all others.
 const RULES: usize = 16;
@@ -25,10 +34,21 @@ const PATIENCE: i64 = 60_000;
 /// All other rules of a container.
 const OTHERS: &str = "others";
 
+/// Whose violations are one: those of a container of all pods that one object has made, or of a pod that nothing has made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Whose {
+    pub(crate) namespace: String,
+    pub(crate) object: Object,
+    pub(crate) container: String,
+}
+
 /// An Event to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Occurrence {
-    pub(crate) who: Who,
+    pub(crate) whose: Whose,
+    /// Of how many pods, as far as this process has seen, and the name of one of them.
+    pub(crate) pods: usize,
+    pub(crate) pod: String,
     pub(crate) rule: Rule,
     pub(crate) times: Times,
     /// How often it had happened before this process counted; none before it was ever written by this one.
@@ -41,8 +61,10 @@ pub(crate) struct Ledger {
     pace: Duration,
     /// Of containers whose names are not known yet.
     nameless: Violations<cgroup::Container>,
-    named: Violations<Who>,
-    told: BTreeMap<Who, BTreeMap<Rule, Told>>,
+    named: Violations<Whose>,
+    /// Names of the pods that have violated a rule.
+    pods: BTreeMap<Whose, BTreeMap<Rule, BTreeSet<String>>>,
+    told: BTreeMap<Whose, BTreeMap<Rule, Told>>,
     /// Since when, and how many Events were handed out since.
     window: (Duration, usize),
 }
@@ -54,6 +76,22 @@ struct Told {
     count: u64,
     next: Duration,
     wait: Duration,
+}
+
+impl Whose {
+    fn of(who: &Who) -> Self {
+        let pod = || Object {
+            api_version: "v1".to_owned(),
+            kind: "Pod".to_owned(),
+            name: who.pod.clone(),
+            uid: who.uid.clone(),
+        };
+        Self {
+            namespace: who.namespace.clone(),
+            object: who.owner.clone().unwrap_or_else(pod),
+            container: who.container.clone(),
+        }
+    }
 }
 
 impl Occurrence {
@@ -69,6 +107,7 @@ impl Ledger {
             pace,
             nameless: Violations::default(),
             named: Violations::default(),
+            pods: BTreeMap::new(),
             told: BTreeMap::new(),
             window: (Duration::ZERO, 0),
         }
@@ -83,7 +122,23 @@ impl Ledger {
     ) -> u64 {
         self.nameless.take_over(new, &|container| Some(container.clone()));
         let nameless = std::mem::take(&mut self.nameless);
-        self.nameless = self.named.take_over(nameless, who);
+        let mut names = BTreeMap::new();
+        for (container, of) in nameless.containers() {
+            let Some(who) = who(container) else { continue };
+            let whose = Whose::of(&who);
+            let rules = self.pods.entry(whose.clone()).or_default();
+            for rule in of.rules.keys() {
+                let pods = rules.entry(rule.clone()).or_default();
+                if pods.len() < PODS {
+                    pods.insert(who.pod.clone());
+                }
+            }
+            names.insert(container.clone(), whose);
+        }
+        self.nameless = self.named.take_over(nameless, &|container| names.get(container).cloned());
+        // Of what has no place there, none is kept here either.
+        let kept: BTreeSet<_> = self.named.containers().map(|(whose, _)| whose).collect();
+        self.pods.retain(|whose, _| kept.contains(whose));
         let earliest = u64::try_from(now.wall.as_millisecond() - PATIENCE).unwrap_or_default();
         let hopeless: Vec<_> = self
             .nameless
@@ -96,34 +151,39 @@ impl Ledger {
     }
 
     /// Forgets containers that are gone.
-    pub(crate) fn retain(&mut self, is_there: &dyn Fn(&Who) -> bool) {
-        let gone = self.named.containers().map(|(who, _)| who).filter(|who| !is_there(who));
-        for who in gone.cloned().collect::<Vec<_>>() {
-            self.named.forget(&who);
-            self.told.remove(&who);
+    pub(crate) fn retain(&mut self, is_there: &dyn Fn(&Whose) -> bool) {
+        let gone = self.named.containers().map(|(whose, _)| whose);
+        let gone = gone.filter(|whose| !is_there(whose));
+        for whose in gone.cloned().collect::<Vec<_>>() {
+            self.named.forget(&whose);
+            self.pods.remove(&whose);
+            self.told.remove(&whose);
         }
     }
 
     /// Events to be written now; each is one until it was [told](Self::told).
     pub(crate) fn due(&mut self, now: Moment) -> Vec<Occurrence> {
         let mut due = Vec::new();
-        for (who, of) in self.named.containers() {
-            if !self.told.contains_key(who) {
-                self.told.insert(who.clone(), BTreeMap::new());
+        for (whose, of) in self.named.containers() {
+            if !self.told.contains_key(whose) {
+                self.told.insert(whose.clone(), BTreeMap::new());
             }
-            let Some(told) = self.told.get_mut(who) else { continue };
-            let mut others: Option<Times> = None;
+            let Some(told) = self.told.get_mut(whose) else { continue };
+            let (mut others, mut other_pods) = (None, BTreeSet::new());
             for (rule, times) in &of.rules {
+                let pods = self.pods.get(whose).and_then(|rules| rules.get(rule));
+                let pods = pods.into_iter().flatten();
                 if told.contains_key(rule) || told.len() < RULES {
-                    ask(told, who, rule, *times, now, &mut due);
+                    ask(told, whose, rule, (*times, &pods.collect()), now, &mut due);
                 } else {
                     others = Some(both(others, *times));
+                    other_pods.extend(pods);
                 }
             }
             if let Some(mut times) = others {
                 times.count += of.beyond;
                 let rule = Rule { mechanism: OTHERS, what: String::new() };
-                ask(told, who, &rule, times, now, &mut due);
+                ask(told, whose, &rule, (times, &other_pods), now, &mut due);
             }
         }
         // What nobody has heard of comes first, and then what was told longest ago.
@@ -138,7 +198,7 @@ impl Ledger {
 
     /// An Event was written, or not: how often it had happened before this process counted.
     pub(crate) fn told(&mut self, occurrence: &Occurrence, result: Result<u64, ()>, now: Moment) {
-        let of = self.told.get_mut(&occurrence.who);
+        let of = self.told.get_mut(&occurrence.whose);
         let Some(told) = of.and_then(|rules| rules.get_mut(&occurrence.rule)) else { return };
         if let Ok(before) = result {
             (told.before, told.count) = (Some(before), occurrence.times.count);
@@ -150,9 +210,9 @@ impl Ledger {
 
 fn ask(
     told: &mut BTreeMap<Rule, Told>,
-    who: &Who,
+    whose: &Whose,
     rule: &Rule,
-    times: Times,
+    (times, pods): (Times, &BTreeSet<&String>),
     now: Moment,
     due: &mut Vec<(Duration, Occurrence)>,
 ) {
@@ -167,8 +227,15 @@ fn ask(
     if now.since(told.next) > LONGEST {
         told.wait = Duration::ZERO;
     }
-    let (who, rule, before) = (who.clone(), rule.clone(), told.before);
-    due.push((told.next, Occurrence { who, rule, times, before }));
+    let occurrence = Occurrence {
+        whose: whose.clone(),
+        pods: pods.len(),
+        pod: pods.first().map(|pod| (*pod).clone()).unwrap_or_default(),
+        rule: rule.clone(),
+        times,
+        before: told.before,
+    };
+    due.push((told.next, occurrence));
 }
 
 fn both(one: Option<Times>, other: Times) -> Times {

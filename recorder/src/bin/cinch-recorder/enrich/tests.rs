@@ -93,7 +93,9 @@ fn what_each_mechanism_denies_is_told_once_each() {
             ("selinux", "read file shadow_t", 100),
         ]
     );
-    assert!(due.iter().all(|it| (&*it.who.pod, &*it.who.container) == ("cart-0", "web")));
+    assert!(
+        due.iter().all(|it| (&*it.whose.object.name, &*it.whose.container) == ("cart-0", "web"))
+    );
     hear(&enrich, "1", "1326 audit(99.1:1): pid=1 arch=c000003e syscall=166 code=0x50001");
     let during = enrich.turn(&tracker(), &metrics, at(12)).due;
     assert_eq!(during, [], "the others are still being written");

@@ -4,7 +4,7 @@ use kube::core::ObjectMeta;
 use profile::recordings::Mark;
 use serde::Deserialize;
 
-use crate::tracker::Pod;
+use crate::tracker::{Object, Pod};
 
 /// What a static pod's object carries: the uid that its cgroup has.
 const STATIC_UID: &str = "kubernetes.io/config.hash";
@@ -80,6 +80,7 @@ pub(crate) fn pod(metadata: &ObjectMeta, spec: &PodSpec, status: Option<&PodStat
             .collect(),
         containers: [names(&spec.init_containers), names(&spec.containers)].concat(),
         ephemeral: names(&spec.ephemeral_containers),
+        owner: owner(metadata),
         ..Pod::default()
     };
     let Some(status) = status else { return pod };
@@ -101,6 +102,18 @@ pub(crate) fn pod(metadata: &ObjectMeta, spec: &PodSpec, status: Option<&PodStat
     pod
 }
 
+/// The controller that has made a pod. A node, which static pods have in its place, is in no namespace.
+fn owner(metadata: &ObjectMeta) -> Option<Object> {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true) && owner.kind != "Node")?;
+    Some(Object {
+        api_version: owner.api_version.clone(),
+        kind: owner.kind.clone(),
+        name: owner.name.clone(),
+        uid: owner.uid.clone(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -112,6 +125,11 @@ mod tests {
         let metadata = serde_json::from_value(json!({
             "name": "web-x7k2p", "namespace": "shop", "uid": "u", "generateName": "web-",
             "labels": { "app": "web" },
+            "ownerReferences": [
+                { "apiVersion": "v1", "kind": "Node", "name": "n", "uid": "1", "controller": true },
+                { "apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "2" },
+                { "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": "3", "controller": true },
+            ],
             "annotations": {
                 "kubernetes.io/config.hash": "h",
                 "io.containers.trace-bpf/main": "r_main_1_2",
@@ -141,6 +159,7 @@ mod tests {
         assert_eq!((pod.suffix(), pod.static_uid.as_deref()), (Some("x7k2p"), Some("h")));
         assert_eq!(pod.containers, ["setup", "main"]);
         assert_eq!(pod.marks.len(), 1);
+        assert_eq!(pod.owner.unwrap().name, "web-1");
         assert!(!pod.done);
     }
 }

@@ -97,6 +97,7 @@ fn pod(pod: cri::Pod) -> Pod {
         containers: names,
         static_uid: None,
         ephemeral: Vec::new(),
+        owner: None,
         uid,
         namespace,
         name,

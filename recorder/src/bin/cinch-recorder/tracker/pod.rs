@@ -22,6 +22,17 @@ pub(crate) struct Pod {
     pub(crate) ids: BTreeMap<String, String>,
     /// Whether all of its containers have ended for good.
     pub(crate) done: bool,
+    /// What has made it, and others like it, in its namespace.
+    pub(crate) owner: Option<Object>,
+}
+
+/// An object of the API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Object {
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
 }
 
 impl Pod {

@@ -88,7 +88,10 @@ fn lives_of_one_container_are_one_and_names_are_waited_for() {
     let named = |_: &cgroup::Container| Some(Who { pod: "late".into(), ..Who::default() });
     assert_eq!(ledger.take(Violations::default(), &named, at(130)), 0);
     let due = ledger.due(at(130));
-    assert_eq!(due.iter().map(|it| (&*it.who.pod, it.count())).collect::<Vec<_>>(), [("late", 7)]);
+    assert_eq!(
+        due.iter().map(|it| (&*it.whose.object.name, it.count())).collect::<Vec<_>>(),
+        [("late", 7)]
+    );
     assert_eq!(heard(&mut ledger, "hopeless", "mount", 4, 100), 0);
     assert_eq!(heard(&mut ledger, "hopeless", "mount", 0, 161), 4);
     assert_eq!(heard(&mut ledger, "hopeless", "mount", 0, 162), 0, "once");
@@ -148,6 +151,48 @@ fn containers_that_are_gone_are_forgotten() {
     heard(&mut ledger, "a-1", "mount", 1, 100);
     heard(&mut ledger, "b-1", "mount", 1, 100);
     assert_eq!(written(&mut ledger, 100).len(), 2);
-    ledger.retain(&|who| who.pod == "b");
+    ledger.retain(&|whose| whose.object.name == "b");
     assert_eq!((ledger.told.len(), ledger.named.containers().count()), (1, 1));
+}
+
+#[test]
+fn pods_of_one_workload_are_one_event_that_knows_how_many_they_are() {
+    let mut ledger = Ledger::new(PACE);
+    let owner = |name: &str| {
+        Some(Object { kind: "ReplicaSet".into(), uid: name.into(), ..Object::default() })
+    };
+    let who = |container: &cgroup::Container| {
+        let pod = container.id.clone();
+        let owner = owner(if pod == "other" { "api" } else { "web" });
+        Some(Who { uid: pod.clone(), pod, owner, ..Who::default() })
+    };
+    for second in [100, 110] {
+        let mut new = Violations::default();
+        for pod in 0..100 {
+            new.take(&container(&format!("web{pod:03}")), rule("mount"), millis(second));
+        }
+        new.take(&container("web007"), rule("bpf"), millis(second));
+        new.take(&container("other"), rule("mount"), millis(second));
+        assert_eq!(ledger.take(new, &who, at(second)), 0);
+        let due = ledger.due(at(second));
+        let mut told: Vec<_> = due
+            .iter()
+            .map(|of| (&*of.whose.object.uid, &*of.rule.what, of.count(), of.pods, &*of.pod))
+            .collect();
+        told.sort_unstable();
+        let times = if second == 100 { 1 } else { 2 };
+        assert_eq!(
+            told,
+            [
+                ("api", "mount", times, 1, "other"),
+                ("web", "bpf", times, 1, "web007"),
+                ("web", "mount", 100 * times, 100, "web000"),
+            ]
+        );
+        for occurrence in &due {
+            ledger.told(occurrence, Ok(0), at(second));
+        }
+    }
+    ledger.retain(&|whose| whose.object.uid == "web");
+    assert_eq!((ledger.pods.len(), ledger.named.containers().count()), (1, 1));
 }

@@ -1,5 +1,5 @@
-//! Events about violations: one object for each container and rule, of which this process and those before it count the
-//! series on.
+//! Events about violations: one object for each container of a workload and rule, of which this process and those before it
+//! count the series on.
 
 use daemon::error::chain;
 use k8s_openapi::{
@@ -23,6 +23,9 @@ use crate::violations::Occurrence;
 
 const REASON: &str = "ProfileViolation";
 
+/// The annotation that says of how many pods of this node it tells.
+const PODS: &str = "spo.x-k8s.io/pods";
+
 /// The longest name of an object, the part after the pod's included, and of a reporting instance.
 const NAME: usize = 253;
 const INSTANCE: usize = 128;
@@ -35,16 +38,16 @@ impl Cluster {
             Ok(Err(error)) => chain(&error),
             Err(_) => "there was no answer in time".to_owned(),
         };
-        let (namespace, pod) = (&occurrence.who.namespace, &occurrence.who.pod);
-        tracing::warn!(namespace, pod, error, "an Event was not written, and will be");
+        let (namespace, about) = (&occurrence.whose.namespace, &occurrence.whose.object.name);
+        tracing::warn!(namespace, about, error, "an Event was not written, and will be");
         Err(())
     }
 
     async fn write_violation(&self, occurrence: &Occurrence) -> kube::Result<u64> {
-        let api = Api::<Event>::namespaced(self.client.clone(), &occurrence.who.namespace);
+        let api = Api::<Event>::namespaced(self.client.clone(), &occurrence.whose.namespace);
         let manager = Some(MANAGER.to_owned());
         let patching = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
-        let name = name(occurrence);
+        let name = name(occurrence, &self.node);
         let is = |error: &kube::Error, code| matches!(error, kube::Error::Api(status) if status.code == code);
         let mut before = occurrence.before;
         if before.is_none() {
@@ -73,18 +76,19 @@ impl Cluster {
     }
 }
 
-/// The name of an Event: the same for each life of a container and of this program.
-fn name(occurrence: &Occurrence) -> String {
-    let Occurrence { who, rule, .. } = occurrence;
-    let digest = digest(&[&who.uid, &who.container, rule.mechanism, &rule.what]);
+/// The name of an Event: the same for each life of a container and of this program. A workload may be on several nodes.
+fn name(occurrence: &Occurrence, node: &str) -> String {
+    let Occurrence { whose, rule, .. } = occurrence;
+    let uid = &whose.object.uid;
+    let digest = digest(&[uid, &whose.container, rule.mechanism, &rule.what, node]);
     let end = format!(".{digest:016x}");
-    let pod: String = who.pod.chars().take(NAME - end.len()).collect();
-    format!("{}{end}", pod.trim_end_matches(['.', '-']))
+    let about: String = whose.object.name.chars().take(NAME - end.len()).collect();
+    format!("{}{end}", about.trim_end_matches(['.', '-']))
 }
 
 /// An Event as it is when it is new.
 fn event(occurrence: &Occurrence, node: &str) -> Event {
-    let Occurrence { who, rule, times, .. } = occurrence;
+    let Occurrence { whose, rule, times, .. } = occurrence;
     let action = match rule.mechanism {
         "seccomp" => "CallSystem",
         "apparmor" => "Access",
@@ -93,8 +97,9 @@ fn event(occurrence: &Occurrence, node: &str) -> Event {
     };
     Event {
         metadata: ObjectMeta {
-            name: Some(name(occurrence)),
-            namespace: Some(who.namespace.clone()),
+            name: Some(name(occurrence, node)),
+            namespace: Some(whose.namespace.clone()),
+            annotations: Some([(PODS.to_owned(), occurrence.pods.to_string())].into()),
             ..ObjectMeta::default()
         },
         event_time: Some(time(times.first)),
@@ -103,11 +108,11 @@ fn event(occurrence: &Occurrence, node: &str) -> Event {
         action: Some(action.to_owned()),
         note: Some(note(occurrence)),
         regarding: Some(ObjectReference {
-            api_version: Some("v1".to_owned()),
-            kind: Some("Pod".to_owned()),
-            namespace: Some(who.namespace.clone()),
-            name: Some(who.pod.clone()),
-            uid: Some(who.uid.clone()),
+            api_version: Some(whose.object.api_version.clone()),
+            kind: Some(whose.object.kind.clone()),
+            namespace: Some(whose.namespace.clone()),
+            name: Some(whose.object.name.clone()),
+            uid: Some(whose.object.uid.clone()),
             ..ObjectReference::default()
         }),
         reporting_controller: Some(MANAGER.to_owned()),
@@ -119,7 +124,10 @@ fn event(occurrence: &Occurrence, node: &str) -> Event {
 }
 
 fn patch(occurrence: &Occurrence) -> Value {
-    json!({ "series": series(occurrence) })
+    json!({
+        "metadata": { "annotations": { PODS: occurrence.pods.to_string() } },
+        "series": series(occurrence),
+    })
 }
 
 fn series(occurrence: &Occurrence) -> EventSeries {
@@ -131,16 +139,20 @@ fn series(occurrence: &Occurrence) -> EventSeries {
 
 /// What people read. Nobody may change it later, so nothing is in it that does.
 fn note(occurrence: &Occurrence) -> String {
-    let Occurrence { who, rule, .. } = occurrence;
+    let Occurrence { whose, rule, pod, .. } = occurrence;
     let what = match rule.mechanism {
         "seccomp" => format!("seccomp denied the system call {}", rule.what),
         "apparmor" => format!("AppArmor denied {}", rule.what),
         "selinux" => format!("SELinux denied {}", rule.what),
         _ => "more was denied than has an Event each: see the audit records of the node".to_owned(),
     };
-    let note = match &*who.container {
+    let note = match &*whose.container {
         "" => what,
         container => format!("container {container}: {what}"),
+    };
+    let note = match &*whose.object.kind {
+        "Pod" => note,
+        _ => format!("{note} (seen first in pod {pod})"),
     };
     // A path may have in it what a terminal obeys.
     let mut note: String = note.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
@@ -160,16 +172,22 @@ mod tests {
     use recorder::logs::violation::{Rule, Times};
 
     use super::*;
-    use crate::roster::Who;
+    use crate::{tracker::Object, violations::Whose};
 
     fn occurrence(what: &str, count: u64) -> Occurrence {
         Occurrence {
-            who: Who {
+            whose: Whose {
                 namespace: "shop".into(),
-                pod: "cart-0".into(),
-                uid: "u".into(),
+                object: Object {
+                    api_version: "v1".into(),
+                    kind: "Pod".into(),
+                    name: "cart-0".into(),
+                    uid: "u".into(),
+                },
                 container: "web".into(),
             },
+            pods: 1,
+            pod: "cart-0".into(),
             rule: Rule { mechanism: "seccomp", what: what.to_owned() },
             times: Times { count, first: 1000, last: 2500, since: 1000 },
             before: None,
@@ -191,6 +209,21 @@ mod tests {
     }
 
     #[test]
+    fn one_about_a_workload_says_of_how_many_pods_and_names_one() {
+        let mut of = occurrence("mount", 7);
+        let object = &mut of.whose.object;
+        (object.api_version, object.kind) = ("apps/v1".into(), "ReplicaSet".into());
+        object.name = "cart".into();
+        of.pods = 3;
+        let event = serde_json::to_value(event(&of, "worker")).unwrap();
+        let note = "container web: seccomp denied the system call mount (seen first in pod cart-0)";
+        assert_eq!(event["note"], note);
+        assert_eq!(event["regarding"]["kind"], "ReplicaSet");
+        assert_eq!(event["metadata"]["annotations"][PODS], "3");
+        assert_eq!(patch(&of)["metadata"]["annotations"][PODS], "3");
+    }
+
+    #[test]
     fn one_that_was_told_before_counts_on() {
         assert_eq!(event(&occurrence("mount", 1), "worker").series, None);
         let later = Occurrence { before: Some(40), ..occurrence("mount", 3) };
@@ -199,12 +232,14 @@ mod tests {
 
     #[test]
     fn names_are_apart_for_each_rule_and_never_too_long() {
+        let name = |of: &Occurrence| name(of, "worker");
         let mut other = occurrence("mount", 1);
         assert_eq!(name(&other), name(&occurrence("mount", 9)));
-        other.who.container = "side".into();
+        assert_ne!(name(&other), super::name(&other, "another"), "each node counts its own");
+        other.whose.container = "side".into();
         assert_ne!(name(&other), name(&occurrence("mount", 1)));
         assert_ne!(name(&occurrence("umount2", 1)), name(&occurrence("mount", 1)));
-        other.who.pod = format!("{}-{}", "x".repeat(235), "y".repeat(17));
+        other.whose.object.name = format!("{}-{}", "x".repeat(235), "y".repeat(17));
         let long = name(&other);
         assert!(long.len() <= NAME && !long.contains("-."), "{long}");
     }
