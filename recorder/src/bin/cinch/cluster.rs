@@ -296,44 +296,4 @@ pub(crate) fn failed(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn right(resource: Resource, namespace: Option<&str>) -> Right {
-        Right { verb: "list", resource, namespace: namespace.map(str::to_owned) }
-    }
-
-    #[test]
-    fn all_missing_rights_are_named_together_with_the_rules_that_give_them() {
-        let mut lacking = Lacking::default();
-        for resource in
-            [Resource::core("pods"), Resource::core("namespaces"), Resource::own("profilebindings")]
-        {
-            lacking.note(Err(ListError::Forbidden(right(resource, None)))).unwrap();
-        }
-        assert_eq!(
-            lacking.settle().unwrap_err().to_string(),
-            "not allowed to list namespaces, list pods, list profilebindings.security-profiles-operator.x-k8s.io; rules of a ClusterRole \
-             that allow it:\n  - {apiGroups: [\"\"], resources: [namespaces, pods], verbs: [list]}\n  - {apiGroups: \
-             [\"security-profiles-operator.x-k8s.io\"], resources: [profilebindings], verbs: [list]}"
-        );
-    }
-
-    #[test]
-    fn of_one_namespace_a_role_is_enough() {
-        let error = ListError::Forbidden(right(Resource::core("pods"), Some("shop")));
-        assert_eq!(
-            error.to_string(),
-            "not allowed to list pods in namespace shop; rules of a Role that allow it:\n  - {apiGroups: [\"\"], resources: [pods], verbs: \
-             [list]}"
-        );
-    }
-
-    #[test]
-    fn what_is_no_right_is_an_error_at_once() {
-        let mut lacking = Lacking::default();
-        let listed = Err(ListError::NotServed(Resource::own("profilebindings")));
-        assert!(lacking.note(listed).is_err());
-        lacking.settle().unwrap();
-    }
-}
+pub(crate) mod tests;

@@ -11,7 +11,7 @@ use k8s_openapi::{api::core::v1 as core, jiff::Timestamp};
 use kube::{Api, api::ListParams};
 use profile::kinds::{NodeSecurityProfiles, ProfileKind};
 
-use self::gather::Gather;
+use self::{content::Status, gather::Gather};
 use crate::{
     args::{Output, StatusFlags},
     cluster::{Cluster, Lacking, ListError, Resource, each},
@@ -35,21 +35,7 @@ pub(crate) fn status(flags: &StatusFlags) -> anyhow::Result<ExitCode> {
     let StatusFlags { output, namespaces, kubeconfig, wait } = flags;
     let status = runtime()?.block_on(async {
         let cluster = Cluster::connect(kubeconfig.as_deref()).await?;
-        let end = wait.map(|wait| Instant::now() + wait);
-        let mut pause = SHORTEST;
-        loop {
-            let mut gather = Gather::default();
-            list(&cluster, namespaces, &mut gather).await?;
-            let status = gather.status();
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            match left {
-                Some(left) if !status.ready && !left.is_zero() => {
-                    tokio::time::sleep(pause.min(left)).await;
-                    pause = (pause * 2).min(LONGEST);
-                }
-                _ => return anyhow::Ok(status),
-            }
-        }
+        look(&cluster, namespaces, *wait).await
     })?;
     match output {
         Output::Text => print(&text::text(&status, Timestamp::now()))?,
@@ -62,6 +48,29 @@ pub(crate) fn status(flags: &StatusFlags) -> anyhow::Result<ExitCode> {
     }
     let well = status.failures.is_empty() && !late;
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The status as it is, or when it is as it should be, if that is before the wait is over.
+async fn look(
+    cluster: &Cluster,
+    namespaces: &[String],
+    wait: Option<Duration>,
+) -> anyhow::Result<Status> {
+    let end = wait.map(|wait| Instant::now() + wait);
+    let mut pause = SHORTEST;
+    loop {
+        let mut gather = Gather::default();
+        list(cluster, namespaces, &mut gather).await?;
+        let status = gather.status();
+        let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+        match left {
+            Some(left) if !status.ready && !left.is_zero() => {
+                tokio::time::sleep(pause.min(left)).await;
+                pause = (pause * 2).min(LONGEST);
+            }
+            _ => return Ok(status),
+        }
+    }
 }
 
 async fn list(cluster: &Cluster, namespaces: &[String], gather: &mut Gather) -> anyhow::Result<()> {

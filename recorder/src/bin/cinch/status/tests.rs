@@ -1,13 +1,24 @@
 //! Objects as a cluster has them, and what a status says of them.
 
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use k8s_openapi::jiff::Timestamp;
 use kube::api::Object;
 use profile::kinds::ProfileKind;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{content::Status, gather::Gather, text};
-use crate::profile_head::{Head, HeadSpec, HeadStatus};
+use super::{content::Status, gather::Gather, look, text};
+use crate::{
+    cluster::{
+        Cluster,
+        tests::{answering, listed, refused},
+    },
+    profile_head::{Head, HeadSpec, HeadStatus},
+};
 
 fn typed<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
@@ -163,4 +174,40 @@ fn nodes_that_say_nothing_or_are_not_ready_or_gone_are_noted() {
     // Without the right to list nodes nothing is said of that.
     let status = of(|gather| said(gather, "c", "Installed", 1, None));
     assert!(status.notes.is_empty(), "{:?}", status.notes);
+}
+
+/// A cluster in which a profile is installed from the third look on.
+fn third_time() -> Cluster {
+    static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let version = "security-profiles-operator.x-k8s.io/v1";
+    let (cluster, _) = answering(move |at| {
+        let path = at.split('?').next().unwrap_or_default();
+        let items = match path.rsplit('/').next() {
+            // Whoever may not see nodes is told of the rest.
+            Some("nodes") => return (403, refused(403, None)),
+            Some("seccompprofiles") => {
+                let done = LOOKS.fetch_add(1, Ordering::Relaxed) >= 2;
+                let status = json!({ "status": if done { "Installed" } else { "Pending" } });
+                vec![json!({ "metadata": { "name": "web" }, "spec": {}, "status": status })]
+            }
+            _ => Vec::new(),
+        };
+        (200, listed(version, "Any", &items, ""))
+    });
+    cluster
+}
+
+#[tokio::test]
+async fn one_who_waits_is_told_when_all_is_there_and_one_who_does_not_at_once() {
+    let cluster = third_time();
+    let at_once = look(&cluster, &[], None).await.unwrap();
+    assert!(!at_once.ready && at_once.pending.len() == 1, "{at_once:?}");
+    let waited = look(&cluster, &[], Some(Duration::from_mins(5))).await.unwrap();
+    assert!(waited.ready, "{waited:?}");
+    assert_eq!(
+        waited.notes,
+        [
+            "not allowed to list nodes: whether they are ready is not known, nor which of them say nothing"
+        ]
+    );
 }
