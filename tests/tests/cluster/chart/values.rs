@@ -116,13 +116,41 @@ async fn every_value_has_a_default_and_every_default_is_a_value(_: &Shared) -> R
     Ok(())
 }
 
+/// What all parts have, and is explained once.
+const OF_ALL_PARTS: [&str; 10] = [
+    "affinity",
+    "nodeSelector",
+    "podAnnotations",
+    "podDisruptionBudget",
+    "priorityClassName",
+    "resources",
+    "seccompProfile",
+    "tolerations",
+    "topologySpreadConstraints",
+    "updateStrategy",
+];
+
 async fn every_value_is_explained(_: &Shared) -> Result<()> {
     let text = chart::file("values.yaml")?;
-    let lines: Vec<_> = text.lines().collect();
-    let commented = |at: usize| at > 0 && lines[at - 1].trim_start().starts_with('#');
-    for (at, line) in lines.iter().enumerate() {
-        let is_top = line.chars().next().is_some_and(char::is_alphabetic);
-        assert!(!is_top || commented(at), "no comment above {line}");
+    let mut explained = Vec::new();
+    let mut above = "";
+    for line in text.lines() {
+        let name = line.trim_start();
+        let depth = line.len() - name.len();
+        if depth <= 2
+            && let Some((name, _)) = name.split_once(':')
+            && name.chars().all(char::is_alphanumeric)
+        {
+            let comment = above.trim_start().starts_with('#');
+            let of_all = OF_ALL_PARTS.contains(&name);
+            assert!(comment || of_all, "no comment above {line}");
+            explained.extend(comment.then_some(name));
+        }
+        above = line;
+    }
+    for name in OF_ALL_PARTS {
+        let where_pods_go = ["tolerations", "affinity"].contains(&name);
+        assert!(where_pods_go || explained.contains(&name), "nowhere explained: {name}");
     }
     Ok(())
 }
