@@ -71,6 +71,7 @@ impl Wanted {
         }
         wanted.profiles.sort();
         wanted.profiles.dedup();
+        wanted.gone.sort();
         wanted.gone.dedup();
         wanted
     }
