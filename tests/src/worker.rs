@@ -2,14 +2,18 @@
 
 mod configuration;
 pub mod parts;
+mod processes;
+mod reboot;
 
 use std::{
+    fs,
     path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, ensure};
+use recorder::cri::Cri;
 use serde_json::{Value, json};
 use tokio::process::Command as Waited;
 
@@ -19,7 +23,7 @@ use crate::{
     image::Image,
     machine::Machine,
     until::until,
-    worker::{configuration::Folders, parts::Parts},
+    worker::{configuration::Folders, parts::Parts, processes::Process},
 };
 
 /// What the node is called.
@@ -27,6 +31,7 @@ pub const NAME: &str = "worker";
 /// What holds the namespaces of a pod.
 const PAUSE: &str = "pause:1";
 const LIMIT: Duration = Duration::from_mins(2);
+const SOCKET: &str = "/run/containerd/containerd.sock";
 /// How many lines of each log an error shows.
 const TAIL: usize = 12;
 /// What lines have that say nothing of why pods do not run.
@@ -39,6 +44,7 @@ pub struct Worker {
     kubelet: Daemon,
     containerd: Daemon,
     parts: Parts,
+    folders: Folders,
 }
 
 impl Worker {
@@ -54,7 +60,7 @@ impl Worker {
             .write(&folders.all)?;
         import(parts, &pause).await?;
         let kubelet = start_kubelet(parts, &folders)?;
-        let mut worker = Self { kubelet, containerd, parts: parts.clone() };
+        let mut worker = Self { kubelet, containerd, parts: parts.clone(), folders };
         worker.until_ready(cluster).await?;
         Ok(worker)
     }
@@ -68,6 +74,31 @@ impl Worker {
     pub fn check_alive(&mut self) -> Result<()> {
         self.containerd.check_alive()?;
         self.kubelet.check_alive()
+    }
+
+    /// Kills all processes on the node that were started with these words; tells how many.
+    pub fn kill(&self, words: &[&str]) -> usize {
+        let all = Process::all().into_iter().filter(|process| process.begins_with(words));
+        all.map(|process| process.kill()).count()
+    }
+
+    /// How many KiB each process that was started with these words has in memory.
+    pub fn memory(&self, words: &[&str]) -> Vec<u64> {
+        let all = Process::all().into_iter().filter(|process| process.begins_with(words));
+        all.filter_map(|process| process.memory()).collect()
+    }
+
+    /// Switches the node off without a warning, and on again. What it has on disk stays but for this folder.
+    pub async fn reboot(&mut self, cluster: &Cluster, lost: &Path) -> Result<()> {
+        self.kubelet.kill()?;
+        self.containerd.kill()?;
+        reboot::forget(&self.parts.busybox()).await?;
+        if lost.exists() {
+            fs::remove_dir_all(lost)?;
+        }
+        self.containerd = start_containerd(&self.parts, &self.folders).await?;
+        self.kubelet = start_kubelet(&self.parts, &self.folders)?;
+        self.until_ready(cluster).await
     }
 
     /// What its programs said last.
@@ -107,10 +138,10 @@ async fn start_containerd(parts: &Parts, folders: &Folders) -> Result<Daemon> {
     // For runc, which is started by what is started by it.
     command.env("LD_LIBRARY_PATH", parts.libraries());
     let mut daemon = Daemon::start("containerd", command, &folders.all)?;
-    until("containerd answers", LIMIT, async || {
+    // It can be reached before it knows its containers.
+    until("containerd answers kubelets", LIMIT, async || {
         daemon.check_alive()?;
-        let mut version = ctr(parts, &["version"]);
-        Ok(version.stderr(Stdio::null()).output().await?.status.success().then_some(()))
+        Ok(Cri::new(Path::new(SOCKET))?.pods().await.ok())
     })
     .await
     .with_context(|| daemon.log_tail())?;

@@ -14,6 +14,10 @@ use crate::ground::{Ground, Lazy};
 
 #[path = "e2e/bind.rs"]
 mod bind;
+#[path = "e2e/chaos.rs"]
+mod chaos;
+#[path = "e2e/churn.rs"]
+mod churn;
 #[path = "e2e/ground.rs"]
 mod ground;
 #[path = "e2e/install.rs"]
@@ -55,6 +59,7 @@ const ALL: &[&[Question]] = &[
     install::QUESTIONS,
     bind::QUESTIONS,
     record::QUESTIONS,
+    chaos::QUESTIONS,
     uninstall::QUESTIONS,
 ];
 

@@ -21,7 +21,7 @@ use tokio::{runtime::Runtime, time::timeout};
 use crate::{release, user::User, workloads};
 
 /// Of one question.
-const QUESTION: Duration = Duration::from_mins(6);
+const QUESTION: Duration = Duration::from_mins(10);
 /// Of what a user waits for.
 const LIMIT: Duration = Duration::from_mins(1);
 

@@ -37,7 +37,7 @@ async fn recorded(ground: &mut Ground, recorder: &str) -> Result<()> {
     let user = ground.user.clone();
     // Profiles belong to the whole cluster.
     let recording = format!("web-{}", recorder.to_lowercase());
-    user.apply(&name, &recording_of(&recording, recorder)).await?;
+    user.apply(&name, &workloads::recording(&recording, recorder, "web")).await?;
     user.apply(&name, &workloads::deployment("web", workloads::NGINX, "")).await?;
     ground.until_rolled_out(&name, "web").await?;
     serves(ground, &name).await?;
@@ -47,7 +47,7 @@ async fn recorded(ground: &mut Ground, recorder: &str) -> Result<()> {
         let profile = ground.profile(&profile).await?;
         Ok(["accept4", "sendfile", "setgid"]
             .iter()
-            .all(|call| allows(&profile, call))
+            .all(|call| workloads::allows(&profile, |name| name == *call))
             .then_some(()))
     })
     .await?;
@@ -84,26 +84,4 @@ async fn serves(ground: &Ground, namespace: &str) -> Result<()> {
     let (status, body) = tests::plain_http::get(address, "/").await?;
     ensure!(status == 200 && body == workloads::PAGE, "{status}: {body}");
     Ok(())
-}
-
-fn allows(profile: &Value, call: &str) -> bool {
-    let rules = profile.pointer("/spec/syscalls").and_then(Value::as_array);
-    let has =
-        |rule: &Value| rule["names"].as_array().is_some_and(|names| names.contains(&call.into()));
-    rules.into_iter().flatten().any(has)
-}
-
-fn recording_of(name: &str, recorder: &str) -> String {
-    format!(
-        "
-apiVersion: security-profiles-operator.x-k8s.io/v1
-kind: ProfileRecording
-metadata: {{name: {name}}}
-spec:
-  kind: SeccompProfile
-  recorder: {recorder}
-  mergeStrategy: Containers
-  podSelector: {{matchLabels: {{app: web}}}}
-"
-    )
 }

@@ -29,7 +29,7 @@ http {
 
 /// Makes the images; tells where their archives are.
 pub(crate) fn images(parts: &Parts, folder: &Path) -> Result<[std::path::PathBuf; 2]> {
-    let names = ["sh", "mkdir", "grep", "sleep", "ln", "rm", "cat"];
+    let names = ["sh", "mkdir", "grep", "sleep", "ln", "mkfifo", "sync", "renice"];
     let shell = Image::new("shell:1")?
         .file("/bin/busybox", &parts.busybox())?
         .links("/bin", "busybox", &names)?
@@ -56,6 +56,21 @@ pub(crate) fn pod(name: &str, script: &str) -> String {
     let metadata = json!({ "name": name });
     json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec(SHELL, script) })
         .to_string()
+}
+
+/// A pod of an app that runs a script, and then ends.
+pub(crate) fn job(name: &str, app: &str, script: &str) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "labels": { "app": app } },
+        "spec": {
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{ "name": "main", "image": SHELL, "command": ["sh", "-c", script] }],
+        },
+    })
+    .to_string()
 }
 
 /// A Deployment with one pod; of the shell with a script.
@@ -109,4 +124,33 @@ spec:
   - {{action: SCMP_ACT_KILL_PROCESS, names: [symlink, symlinkat]}}
 "
     )
+}
+
+/// Records the system calls of an app: one profile of all its pods.
+pub(crate) fn recording(name: &str, recorder: &str, app: &str) -> String {
+    format!(
+        "
+apiVersion: security-profiles-operator.x-k8s.io/v1
+kind: ProfileRecording
+metadata: {{name: {name}}}
+spec:
+  kind: SeccompProfile
+  recorder: {recorder}
+  mergeStrategy: Containers
+  podSelector: {{matchLabels: {{app: {app}}}}}
+"
+    )
+}
+
+/// Whether the first container of a pod has a profile of the node's.
+pub(crate) fn is_bound(pod: &Value) -> bool {
+    let kind = pod.pointer("/spec/containers/0/securityContext/seccompProfile/type");
+    kind == Some(&"Localhost".into())
+}
+
+/// Whether a `SeccompProfile` names such a call.
+pub(crate) fn allows(profile: &Value, is: impl Fn(&str) -> bool) -> bool {
+    let rules = profile.pointer("/spec/syscalls").and_then(Value::as_array);
+    let names = rules.into_iter().flatten().filter_map(|rule| rule["names"].as_array()).flatten();
+    names.filter_map(Value::as_str).any(is)
 }
