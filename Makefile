@@ -1,6 +1,6 @@
 # What can be done here: `make` alone tells.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-guest test-e2e bench fuzz check crds images
+.PHONY: help demo test test-guest test-e2e bench fuzz check crds docs images
 # Of what is built as a whole; make images PROFILE=debug is quicker, for trying something out.
 PROFILE ?= release
 # Of what pods of make test-e2e run; the figures of release are what counts, debug is what other tests have built already.
@@ -41,6 +41,9 @@ check: ## Format, lints, documentation, licences, generated files
 
 crds: ## Write charts/cinch/crds from the types in profile/
 	cargo run --quiet --package profile --bin crds
+
+docs: ## Write the tables of metrics in docs/operations.md from the code
+	UPDATE_DOCS=1 cargo test --quiet --package webhook --package node-installer --package recorder --lib --bins the_documentation_has
 
 images: ## Build container images under build/images, without a network and without a container engine
 	@tests/prepare rust tools

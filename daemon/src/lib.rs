@@ -3,6 +3,8 @@
 
 pub mod client;
 pub mod contact;
+#[cfg(any(test, feature = "described"))]
+pub mod described;
 pub mod disk;
 pub mod error;
 pub mod logs;

@@ -146,3 +146,38 @@ impl Metrics {
 fn lock(registry: &Mutex<Registry>) -> std::sync::MutexGuard<'_, Registry> {
     registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let metrics = Metrics::default();
+        let Metrics {
+            registry: _,
+            profiles,
+            errors,
+            drift,
+            durations,
+            states,
+            status_writes: _,
+            watch_age: _,
+        } = &metrics;
+        // What has no sample is not shown.
+        let mechanism = "";
+        for (_, family) in profiles {
+            drop(family.get_or_create(&Operation { operation: "" }));
+        }
+        for (_, family) in errors {
+            drop(family.get_or_create(&Reason { reason: "" }));
+        }
+        drop(drift.get_or_create(&OfMechanism { mechanism }));
+        drop(durations.get_or_create(&OfMechanism { mechanism }));
+        drop(states.get_or_create(&InState { mechanism, state: "" }));
+        let text = metrics.encode(&[("", 0)]);
+        let page =
+            std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md"));
+        daemon::described::compare(page, "### Of `cinch-node-installer run`", &text).unwrap();
+    }
+}

@@ -177,3 +177,41 @@ impl Metrics {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let Metrics {
+            registry,
+            durations,
+            verdicts,
+            reasons,
+            gated,
+            refusals,
+            watch_age,
+            objects,
+            invalid,
+            expires: _,
+            renewals: _,
+            reload_failures: _,
+        } = &Metrics::default();
+        // What has no sample is not shown.
+        let (path, reason, kind) = ("", "", "");
+        drop(durations.get_or_create(&OfPath { path }));
+        drop(verdicts.get_or_create(&OfVerdict { path, verdict: "" }));
+        drop(reasons.get_or_create(&OfReason { path, reason }));
+        drop(gated.get_or_create(&OfPath { path }));
+        drop(refusals.get_or_create(&OfReason { path, reason }));
+        for of_kind in [watch_age, objects, invalid] {
+            drop(of_kind.get_or_create(&OfKind { kind }));
+        }
+        let mut text = String::new();
+        encode(&mut text, registry).unwrap();
+        let page =
+            std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md"));
+        daemon::described::compare(page, "### Of `cinch-webhook serve`", &text).unwrap();
+    }
+}

@@ -42,7 +42,8 @@ pub struct Counted {
 }
 
 impl Counts {
-    pub(super) fn take(&self, record: &Record<'_>, origin: &Origin) {
+    /// Counts a record by what has written it and by whose it is.
+    pub fn take(&self, record: &Record<'_>, origin: &Origin) {
         let of = match record {
             Record::Seccomp(_) => &self.0.seccomp,
             Record::AppArmor(_) => &self.0.apparmor,
@@ -58,7 +59,8 @@ impl Counts {
         whose.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn lose(&self, loss: Loss) {
+    /// Counts what is missing.
+    pub fn lose(&self, loss: Loss) {
         let places = Loss::NAMES.iter().zip(&self.0.lost);
         for (_, lost) in places.filter(|(name, _)| **name == loss.name()) {
             lost.fetch_add(loss.lines(), Relaxed);

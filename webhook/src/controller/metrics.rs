@@ -107,3 +107,22 @@ impl Metrics {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let metrics = Metrics::default();
+        let Metrics { registry: _, writes, objects, watch_age: _, leader: _, waiting: _, gated: _ } =
+            &metrics;
+        // What has no sample is not shown.
+        drop(writes.get_or_create(&OfWrite { kind: "", part: "", outcome: "" }));
+        drop(objects.get_or_create(&OfKind { kind: "" }));
+        let text = metrics.encode(&[("", 0)]);
+        let page =
+            std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md"));
+        daemon::described::compare(page, "### Of `cinch-webhook controller`", &text).unwrap();
+    }
+}

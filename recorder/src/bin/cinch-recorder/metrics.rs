@@ -139,3 +139,50 @@ impl Metrics {
 fn lock(registry: &Mutex<Registry>) -> std::sync::MutexGuard<'_, Registry> {
     registry.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use recorder::{
+        audit::parse,
+        logs::{Loss, Origin, Unknown},
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_metric() {
+        let metrics = Metrics::default();
+        let Metrics {
+            registry: _,
+            published,
+            statuses: _,
+            recorded: _,
+            watching,
+            lost,
+            violations,
+            watch_age: _,
+        } = &metrics;
+        // What has no sample is not shown.
+        drop(published.get_or_create(&Publication { kind: "", outcome: "" }));
+        for family in [watching, lost] {
+            drop(family.get_or_create(&Of { of: "" }));
+        }
+        drop(violations.get_or_create(&Of { of: "" }));
+        let counts = Counts::default();
+        let of_logs = metrics.of_logs("", &counts);
+        for line in [
+            "1326 audit(1.1:1): pid=1 arch=c000003e syscall=165 code=0x50001",
+            r#"1400 audit(1.1:1): apparmor="DENIED" operation="open" profile="p" name="/f" requested_mask="r""#,
+            "1400 audit(1.1:1): avc:  denied  { read } for  scontext=u:r:a_t:s0 tcontext=u:r:b_t:s0 tclass=file",
+        ] {
+            let record = parse(line).unwrap();
+            counts.take(&record, &Origin::Unknown(Unknown::Gone));
+            of_logs.take(&record, None);
+        }
+        counts.lose(Loss::Dropped(1));
+        let text = metrics.encode(&[("", 0)]);
+        let page =
+            std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md"));
+        daemon::described::compare(page, "### Of `cinch-recorder run`", &text).unwrap();
+    }
+}
