@@ -55,6 +55,12 @@ pub(crate) fn spans(page: &str) -> Vec<String> {
     odd.map(|span| span.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
+/// The first block of YAML of a page, as it stands; an empty object without one.
+pub(crate) fn yaml(page: &str) -> String {
+    let block = page.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("\n```"));
+    block.map_or_else(|| "{}".to_owned(), |(block, _)| block.to_owned())
+}
+
 /// Blocks of code of a language, line by line; one that ends with a backslash goes on.
 pub(crate) fn commands(page: &str, language: &str) -> Vec<String> {
     let mut found = Vec::new();
