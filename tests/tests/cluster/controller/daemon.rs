@@ -15,7 +15,9 @@ use tests::{
 };
 
 const RIGHTS: &str = include_str!("../../../../charts/cinch/templates/controller-rbac.yaml");
-const ACCOUNT: &str = "cinch-controller";
+/// What narrows them down.
+const POLICY: &str = include_str!("../../../../charts/cinch/templates/profile-holds.yaml");
+pub(super) const ACCOUNT: &str = "cinch-controller";
 /// As the API server knows it.
 pub(super) const USER: &str = "system:serviceaccount:security-profiles-operator:cinch-controller";
 const READY: Duration = Duration::from_mins(1);
@@ -33,6 +35,7 @@ impl Controller {
     pub(super) async fn start(cluster: &Cluster, identity: &str) -> Result<Self> {
         node::grant(cluster).await?;
         chart::apply(cluster, RIGHTS).await?;
+        chart::apply(cluster, POLICY).await?;
         let token = node::token(cluster, NAMESPACE, ACCOUNT, None).await?;
         let kubeconfig = cluster.kubeconfig(&format!("controller-{}", unique()), &token)?;
         Self::start_as(cluster.new_folder()?, &kubeconfig, identity).await

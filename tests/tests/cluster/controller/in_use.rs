@@ -3,15 +3,16 @@
 use anyhow::{Result, ensure};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{object, until::until};
+use tests::{chart::NAMESPACE, node, object, until::until};
 
-use super::{LIMIT, controlled, pod, profile, until_is};
+use super::{LIMIT, controlled, daemon::ACCOUNT, pod, profile, until_is};
 use crate::{questions, shared::Shared, write};
 
 questions![
     a_profile_that_is_deleted_stays_until_its_last_pod_ends,
     a_profile_of_every_kind_is_kept,
     what_a_profile_in_use_builds_on_is_kept,
+    the_right_to_change_profiles_is_one_to_hold_them,
 ];
 
 const FINALIZER: &str = "spo.x-k8s.io/in-use";
@@ -114,5 +115,30 @@ async fn what_a_profile_in_use_builds_on_is_kept(shared: &Shared) -> Result<()> 
     until_is(cluster, &object, "", "the base is let go", others).await?;
     let none = json!({ "metadata": { "finalizers": [] } });
     cluster.asker().ask("PATCH", &object::location(&object, "")?, Some(&none)).await?.granted()?;
+    Ok(())
+}
+
+async fn the_right_to_change_profiles_is_one_to_hold_them(shared: &Shared) -> Result<()> {
+    let cluster = &controlled(shared).await?.cluster;
+    let (_, mut object) = profile();
+    object["metadata"]["labels"] = json!({ "spo.x-k8s.io/recording-id": "web" });
+    object["metadata"]["finalizers"] = json!(["example.com/others"]);
+    cluster.create(&object).await?;
+    let at = object::location(&object, "")?;
+    let asker = node::token(cluster, NAMESPACE, ACCOUNT, None).await?.asker().await?;
+    for (patch, word) in [
+        (json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW" } }), "what a profile says"),
+        (json!({ "metadata": { "finalizers": [] } }), "no other one"),
+        (json!({ "metadata": { "finalizers": ["example.com/others", "a/b"] } }), "no other one"),
+        (json!({ "metadata": { "labels": { "spo.x-k8s.io/partial": "true" } } }), "taken off"),
+        (json!({ "metadata": { "labels": { "spo.x-k8s.io/recording-id": null } } }), "taken off"),
+        (json!({ "metadata": { "labels": { "spo.x-k8s.io/recording-id": "b" } } }), "taken off"),
+        (json!({ "metadata": { "annotations": { "a": "b" } } }), "annotations"),
+    ] {
+        let message = asker.ask("PATCH", &at, Some(&patch)).await?.refused()?;
+        ensure!(message.contains(word) && message.contains("cinch-profile-holds"), "{message}");
+    }
+    let others = json!({ "metadata": { "finalizers": [] } });
+    cluster.asker().ask("PATCH", &at, Some(&others)).await?.granted()?;
     Ok(())
 }
