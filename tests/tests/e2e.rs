@@ -30,6 +30,8 @@ mod record;
 mod release;
 #[path = "e2e/uninstall.rs"]
 mod uninstall;
+#[path = "e2e/upgrade.rs"]
+mod upgrade;
 #[path = "e2e/user.rs"]
 mod user;
 #[path = "e2e/workloads.rs"]
@@ -60,6 +62,7 @@ const ALL: &[&[Question]] = &[
     bind::QUESTIONS,
     record::QUESTIONS,
     chaos::QUESTIONS,
+    upgrade::QUESTIONS,
     uninstall::QUESTIONS,
 ];
 
