@@ -24,7 +24,7 @@ test-guest: ## Run the tests that need AppArmor or SELinux, in an emulated machi
 test-e2e: ## Run a whole cluster with a real node, and use it as its users do
 	@tests/prepare rust tools programs node helm
 	@$(MAKE) --no-print-directory images PROFILE=$(E2E_PROFILE) || echo "prepare: no images: the tests that need them are skipped"
-	@tests/all e2e
+	@E2E_PROFILE=$(E2E_PROFILE) tests/all e2e
 
 bench: ## Measure, beside floors and peers
 	@tests/prepare rust cluster

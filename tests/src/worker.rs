@@ -14,6 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use recorder::cri::Cri;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tokio::process::Command as Waited;
 
@@ -78,8 +79,17 @@ impl Worker {
 
     /// Kills all processes on the node that were started with these words; tells how many.
     pub fn kill(&self, words: &[&str]) -> usize {
-        let all = Process::all().into_iter().filter(|process| process.begins_with(words));
-        all.map(|process| process.kill()).count()
+        signal(words, Signal::KILL)
+    }
+
+    /// Stops them where they are, without their knowing.
+    pub fn pause(&self, words: &[&str]) -> usize {
+        signal(words, Signal::STOP)
+    }
+
+    /// Lets them go on.
+    pub fn resume(&self, words: &[&str]) -> usize {
+        signal(words, Signal::CONT)
     }
 
     /// How many KiB each process that was started with these words has in memory.
@@ -123,6 +133,11 @@ impl Worker {
         .await;
         ready.with_context(|| self.log_tail())
     }
+}
+
+fn signal(words: &[&str], signal: Signal) -> usize {
+    let all = Process::all().into_iter().filter(|process| process.begins_with(words));
+    all.map(|process| process.send(signal)).count()
 }
 
 fn is_ready(node: &Value) -> bool {

@@ -10,7 +10,7 @@ use tests::{
     worker::parts::Parts,
 };
 
-use crate::ground::{Ground, Lazy};
+use crate::ground::{Ground, Lazy, Skipped};
 
 #[path = "e2e/bind.rs"]
 mod bind;
@@ -18,6 +18,8 @@ mod bind;
 mod chaos;
 #[path = "e2e/churn.rs"]
 mod churn;
+#[path = "e2e/figures.rs"]
+mod figures;
 #[path = "e2e/ground.rs"]
 mod ground;
 #[path = "e2e/install.rs"]
@@ -62,6 +64,7 @@ const ALL: &[&[Question]] = &[
     bind::QUESTIONS,
     record::QUESTIONS,
     chaos::QUESTIONS,
+    figures::QUESTIONS,
     upgrade::QUESTIONS,
     uninstall::QUESTIONS,
 ];
@@ -104,7 +107,12 @@ fn trial(question: Question, ground: Result<Lazy, String>) -> Trial {
             Ok(lazy) => lazy,
             Err(missing) => return Ok(Completion::ignored_with(missing)),
         };
-        let answer = lazy.with(question.ask);
-        answer.map(|()| Completion::Completed).map_err(|error| Failed::from(format!("{error:#}")))
+        match lazy.with(question.ask) {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => match error.downcast_ref::<Skipped>() {
+                Some(Skipped(reason)) => Ok(Completion::ignored_with(reason)),
+                None => Err(Failed::from(format!("{error:#}"))),
+            },
+        }
     })
 }

@@ -52,9 +52,8 @@ impl Process {
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 
-    /// Ends it without a chance to do anything.
-    pub(super) fn kill(&self) {
+    pub(super) fn send(&self, signal: Signal) {
         // It may have ended meanwhile.
-        kill_process(self.pid, Signal::KILL).unwrap_or_default();
+        kill_process(self.pid, signal).unwrap_or_default();
     }
 }

@@ -3,7 +3,10 @@
 use std::{fs, time::Duration};
 
 use anyhow::{Context as _, Result};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+use rustix::{
+    mount::{MountFlags, UnmountFlags, mount, unmount},
+    process::Signal,
+};
 use tokio::process::Command;
 
 use crate::{until::until, worker::processes::Process};
@@ -16,7 +19,9 @@ const GONE: &[&str] = &["/run", "/var/lib/kubelet", "/sys/fs/bpf"];
 pub(super) async fn forget(busybox: &std::path::Path) -> Result<()> {
     until("no pod has a process", LIMIT, async || {
         let left: Vec<_> = Process::all().into_iter().filter(Process::is_of_pods).collect();
-        left.iter().for_each(Process::kill);
+        for process in &left {
+            process.send(Signal::KILL);
+        }
         Ok(left.is_empty().then_some(()))
     })
     .await?;

@@ -41,20 +41,8 @@ async fn stage(ground: &mut Ground, profile: &str) -> Result<String> {
     ground.user.apply(&name, &workloads::no_folders(profile)).await?;
     ground.user.apply(&name, &workloads::binding(profile, workloads::SHELL)).await?;
     ground.until_on_node(profile).await?;
-    known(ground, &name).await?;
+    ground.until_bound(&name).await?;
     Ok(name)
-}
-
-/// Waits until every replica of the webhook knows what was bound: the API server asks now this one, now that one.
-async fn known(ground: &Ground, namespace: &str) -> Result<()> {
-    let at = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
-    let pod: Value = serde_json::from_str(&workloads::pod("asked", ""))?;
-    until("many pods at once are bound", LIMIT, async || {
-        let asked = (0..20).map(|_| ground.cluster.asker().ask("POST", &at, Some(&pod)));
-        let answers = futures::future::try_join_all(asked).await?;
-        Ok(answers.iter().all(|answer| workloads::is_bound(&answer.body)).then_some(()))
-    })
-    .await
 }
 
 async fn no_pod_runs_unbound_or_is_stuck_while_each_daemon_is_killed(

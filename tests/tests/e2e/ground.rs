@@ -1,12 +1,14 @@
 //! What the questions are asked on: one cluster with one node, made when the first of them is asked.
 
 use std::{
+    error::Error,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, try_join_all};
 use serde_json::Value;
 use tests::{
     cluster::Cluster,
@@ -27,6 +29,18 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// The port of the API server as pods know it.
 const HTTPS: u16 = 443;
+
+/// Why a question has no answer here.
+#[derive(Debug)]
+pub(crate) struct Skipped(pub(crate) &'static str);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl Error for Skipped {}
 
 /// A cluster that runs pods.
 pub(crate) struct Ground {
@@ -93,6 +107,7 @@ impl State {
             let answer = timeout(QUESTION, ask(ground)).await;
             match answer.unwrap_or_else(|error| Err(error.into())) {
                 Ok(()) => Ok(()),
+                Err(error) if error.is::<Skipped>() => Err(error),
                 Err(error) => Err(anyhow!("{error:#}\n{}", ground.diagnosis().await)),
             }
         })
@@ -150,6 +165,19 @@ impl Ground {
             let profiles = node.pointer("/status/profiles").and_then(Value::as_array);
             let is = |said: &Value| said["name"] == *profile && said["state"] == "Installed";
             Ok(profiles.into_iter().flatten().any(is).then_some(()))
+        })
+        .await
+    }
+
+    /// Waits until every replica of the webhook knows what is bound to the shell: the API server asks now this one, now that
+    /// one.
+    pub(crate) async fn until_bound(&self, namespace: &str) -> Result<()> {
+        let at = format!("/api/v1/namespaces/{namespace}/pods?dryRun=All");
+        let pod: Value = serde_json::from_str(&workloads::pod("asked", ""))?;
+        until("many pods at once are bound", LIMIT, async || {
+            let asked = (0..20).map(|_| self.cluster.asker().ask("POST", &at, Some(&pod)));
+            let answers = try_join_all(asked).await?;
+            Ok(answers.iter().all(|answer| workloads::is_bound(&answer.body)).then_some(()))
         })
         .await
     }
