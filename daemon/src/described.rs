@@ -18,7 +18,7 @@ pub fn compare(page: &Path, heading: &str, metrics: &str) -> io::Result<()> {
     let text = fs::read_to_string(page)?;
     let parted = text.split_once(&format!("\n{heading}\n\n"));
     let (before, rest) = parted.ok_or_else(|| other(format!("no heading {heading}")))?;
-    let (there, after) = rest.split_once("\n\n").unwrap_or((rest.trim_end(), ""));
+    let (there, after) = rest.split_once("\n\n").unwrap_or_else(|| (rest.trim_end(), ""));
     let expected = table(metrics);
     if there == expected.trim_end() {
         return Ok(());

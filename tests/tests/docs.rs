@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    process::{Command, Output},
 };
 
 use tests::programs::repository;
@@ -122,19 +123,23 @@ fn every_target_and_every_file_that_a_command_names_is_there() {
     }
 }
 
+/// Runs a program that cargo has built beside this one.
+fn run(program: &str, arguments: &[&str]) -> Output {
+    let here = std::env::current_exe().unwrap();
+    let path = here.ancestors().nth(2).unwrap().join(program);
+    let output = Command::new(&path).args(arguments).current_dir(repository()).output();
+    output.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 /// What a program says of a subcommand, the one of which it prints the flags.
 fn help(cache: &mut BTreeMap<String, String>, program: &str, verb: &str) -> String {
     let key = format!("{program} {verb}");
     let ask = || {
-        // They are built beside this one.
-        let here = std::env::current_exe().unwrap();
-        let path = here.ancestors().nth(2).unwrap().join(program);
-        let output = std::process::Command::new(&path).args([verb, "--help"]).output();
-        let output = output.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert!(output.status.success(), "{key}: {}", String::from_utf8_lossy(&output.stderr));
+        let output = run(program, &[verb, "--help"]);
+        assert!(output.status.success(), "{program} has no {verb}");
         String::from_utf8(output.stdout).unwrap()
     };
-    cache.entry(key.clone()).or_insert_with(ask).clone()
+    cache.entry(key).or_insert_with(ask).clone()
 }
 
 #[test]
@@ -205,4 +210,17 @@ fn every_metric_that_an_alert_asks_for_is_in_a_table() {
         assert!(parsed.is_ok(), "{page}: {parsed:?}");
     }
     assert!(asked > 9, "only {asked} metrics are asked for: are they still found?");
+}
+
+#[test]
+fn the_pods_of_the_tour_get_the_profiles_that_it_speaks_of() {
+    let explain = |pod: &str, pattern: &str| {
+        let pod = format!("examples/tour/{pod}.yaml");
+        let output = run("cinch-webhook", &["explain", "--manifests", "examples/tour", "-f", &pod]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(pattern), "{said}");
+    };
+    explain("shell", "* no-folders (SeccompProfile no-folders, docker.io/library/busybox:latest)");
+    explain("web", "* web (SeccompProfile web-nginx, docker.io/library/nginx:1.*)");
+    explain("web", "by ProfileRecording web");
 }
