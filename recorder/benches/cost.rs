@@ -1,5 +1,6 @@
 //! What recording adds to what programs do, beside nothing, a program that does nothing, and one that sends an event for
-//! each system call, in the same run: for a process that is recorded, for one of the host, and while nothing is selected.
+//! each system call, in the same run: for a process that is recorded, for one of the host, and while nothing is selected;
+//! the same of accesses; and how long it takes until programs run.
 //!
 //! Needs `CAP_BPF` and `CAP_PERFMON`. `BENCH=short` makes it quick and rough.
 
@@ -14,7 +15,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use recorder::{
@@ -30,6 +31,8 @@ use work::{Role, Work};
 
 const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
 const DENIALS: Watch = Watch { denials: true, ..CALLS };
+const ACCESSES: Watch = Watch { calls: false, accesses: true, ..CALLS };
+const BOTH: Watch = Watch { accesses: true, ..CALLS };
 
 /// How often a ring is read, as its readers do.
 const LOOK: Duration = Duration::from_millis(10);
@@ -48,18 +51,36 @@ enum Attached {
 /// Attaches something.
 type Attach = fn() -> Result<Attached, Failed>;
 
-/// Ways to record, by name. While nothing is selected nothing is attached: the first.
-const WAYS: [(&str, Attach); 6] = [
-    ("nothing attached", || Ok(Attached::Nothing)),
-    ("an empty program", || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
-    ("recording", || Ok(Attached::Ours(Box::new(Recording::start(CALLS)?)))),
-    ("two empty programs", || Ok(Attached::Empty(Empty::start(&["sys_enter", "sys_exit"])?))),
-    ("recording, and denials", || Ok(Attached::Ours(Box::new(Recording::start(DENIALS)?)))),
-    ("an event for each call", || Ok(Attached::Ring(Reader::start()?))),
+/// A way to record.
+struct Way {
+    name: &'static str,
+    attach: Attach,
+    /// What it is compared with, by its place: empty programs at as many tracepoints.
+    floor: usize,
+}
+
+const fn way(name: &'static str, floor: usize, attach: Attach) -> Way {
+    Way { name, attach, floor }
+}
+
+/// Of calls. While nothing is selected nothing is attached: the first.
+const CALL_WAYS: &[Way] = &[
+    way("nothing attached", 0, || Ok(Attached::Nothing)),
+    way("an empty program", 1, || Ok(Attached::Empty(Empty::start(&["sys_enter"])?))),
+    way("recording", 1, || Ok(Attached::Ours(Box::new(Recording::start(CALLS)?)))),
+    way("two empty programs", 3, || Ok(Attached::Empty(Empty::start(&["sys_enter", "sys_exit"])?))),
+    way("recording, and denials", 3, || Ok(Attached::Ours(Box::new(Recording::start(DENIALS)?)))),
+    way("an event for each call", 1, || Ok(Attached::Ring(Reader::start()?))),
 ];
 
-/// What each is compared with: the empty program at as many tracepoints.
-const FLOORS: [usize; WAYS.len()] = [0, 1, 1, 3, 3, 1];
+/// Of accesses: those that are told already, as nearly all are after a while.
+const ACCESS_WAYS: &[Way] = &[
+    way("nothing attached", 0, || Ok(Attached::Nothing)),
+    way("an empty program", 1, || Ok(Attached::Empty(Empty::start(&["sys_exit"])?))),
+    way("accesses", 1, || Ok(Attached::Ours(Box::new(Recording::start(ACCESSES)?)))),
+    way("two empty programs", 3, || Ok(Attached::Empty(Empty::start(&["sys_enter", "sys_exit"])?))),
+    way("accesses, and calls", 3, || Ok(Attached::Ours(Box::new(Recording::start(BOTH)?)))),
+];
 
 /// Reads a ring as fast as it may until it is dropped.
 struct Reader {
@@ -105,18 +126,39 @@ fn main() -> Result<(), Failed> {
         println!("the cost of recording is not measured: {refused}");
         return Ok(());
     }
-    for work in Work::ALL {
-        measure(work, work.rounds(short))?;
+    until_attached(short)?;
+    for (works, ways) in [(&Work::CALLS[..], CALL_WAYS), (&Work::ACCESSES[..], ACCESS_WAYS)] {
+        for work in works {
+            measure(*work, ways, work.rounds(short))?;
+        }
     }
     Ok(())
 }
 
+/// How long it takes from nothing to programs that run: what a container does before is not recorded.
+fn until_attached(short: bool) -> Result<(), Failed> {
+    println!("until programs are loaded and run, at the least and mostly: ms");
+    for (name, watch) in [("calls", CALLS), ("accesses", ACCESSES), ("both", BOTH)] {
+        let mut took = Vec::new();
+        for _ in 0..if short { 3 } else { 15 } {
+            let start = Instant::now();
+            let recording = Recording::start(watch)?;
+            took.push(start.elapsed().as_secs_f64() * 1e3);
+            drop(recording);
+        }
+        took.sort_by(f64::total_cmp);
+        println!("{name:26}{:14.1} {:9.1}", took[0], took[took.len() / 2]);
+    }
+    println!();
+    Ok(())
+}
+
 /// Best of several rounds, each way in each round: what else the machine does comes and goes.
-fn measure(work: Work, rounds: u32) -> Result<(), Failed> {
-    let mut best = [[f64::MAX; 2]; WAYS.len()];
+fn measure(work: Work, ways: &[Way], rounds: u32) -> Result<(), Failed> {
+    let mut best = vec![[f64::MAX; 2]; ways.len()];
     for _ in 0..rounds {
-        for ((_, attach), best) in WAYS.iter().zip(&mut best) {
-            let attached = attach()?;
+        for (way, best) in ways.iter().zip(&mut best) {
+            let attached = (way.attach)()?;
             for (apart, best) in [true, false].into_iter().zip(best) {
                 *best = best.min(run(work, apart)?);
             }
@@ -125,11 +167,11 @@ fn measure(work: Work, rounds: u32) -> Result<(), Failed> {
     }
     println!("{}: {}, and what is added, and that beside the floor", work.name(), work.unit());
     println!("{:26}{:>30}{:>34}", "", "recorded", "on the host, not recorded");
-    for (((name, _), of), floor) in WAYS.iter().zip(best).zip(FLOORS) {
+    for (Way { name, floor, .. }, of) in ways.iter().zip(&best) {
         print!("{name:26}");
         for side in 0..2 {
             let added = of[side] - best[0][side];
-            let floor = best[floor][side] - best[0][side];
+            let floor = best[*floor][side] - best[0][side];
             // Where the floor is not above nothing, all of it is noise.
             let beside = if floor > 0.0 && added > 0.0 {
                 format!("{:.2}", added / floor)

@@ -5,6 +5,7 @@ use std::{
     error::Error,
     fs::{self, File},
     io::{self, Read as _, Write as _},
+    net::UdpSocket,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -23,10 +24,14 @@ pub(crate) enum Work {
     Read,
     PingPong,
     Build,
+    Open,
+    Exec,
+    Connect,
 }
 
 impl Work {
-    pub(crate) const ALL: [Self; 4] = [Self::Getppid, Self::Read, Self::PingPong, Self::Build];
+    pub(crate) const CALLS: [Self; 4] = [Self::Getppid, Self::Read, Self::PingPong, Self::Build];
+    pub(crate) const ACCESSES: [Self; 4] = [Self::Open, Self::Exec, Self::Connect, Self::Build];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -34,6 +39,9 @@ impl Work {
             Self::Read => "read of a byte of /dev/zero",
             Self::PingPong => "a byte there and back between two processes",
             Self::Build => "a build of a small C program",
+            Self::Open => "a file opened and closed",
+            Self::Exec => "a program run to its end",
+            Self::Connect => "a UDP socket made and connected",
         }
     }
 
@@ -44,7 +52,7 @@ impl Work {
     /// How often each way is measured.
     pub(crate) fn rounds(self, short: bool) -> u32 {
         match (self, short) {
-            (Self::Build, false) => 8,
+            (Self::Build | Self::Exec, false) => 8,
             (_, false) => 15,
             (_, true) => 2,
         }
@@ -64,6 +72,11 @@ impl Work {
             }
             Self::PingPong => ping_pong(rounds / 10),
             Self::Build => build(),
+            Self::Open => each(rounds, || File::open("/etc/passwd").map(drop)),
+            Self::Exec => run_to_its_end(rounds / 2),
+            Self::Connect => {
+                each(rounds / 4, || UdpSocket::bind(("127.0.0.1", 0))?.connect(("127.0.0.1", 9)))
+            }
         }
     }
 }
@@ -80,7 +93,8 @@ pub(crate) fn role() -> Result<Role, Box<dyn Error>> {
         return Ok(Role::Answer);
     }
     let Some(work) = env::var_os(WORK) else { return Ok(Role::Measure) };
-    let found = Work::ALL.into_iter().find(|known| *known.name() == *work);
+    let mut known = Work::CALLS.into_iter().chain(Work::ACCESSES);
+    let found = known.find(|known| *known.name() == *work);
     Ok(Role::Work(found.ok_or("this work is not known")?))
 }
 
@@ -93,6 +107,17 @@ fn each(rounds: u32, mut one: impl FnMut() -> io::Result<()>) -> Result<f64, Box
             one()?;
         }
         best = best.min(start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS));
+    }
+    Ok(best)
+}
+
+/// Nanoseconds of the quickest.
+fn run_to_its_end(rounds: u32) -> Result<f64, Box<dyn Error>> {
+    let mut best = f64::MAX;
+    for _ in 0..rounds {
+        let start = Instant::now();
+        Command::new("/bin/true").status()?;
+        best = best.min(start.elapsed().as_secs_f64() * 1e9);
     }
     Ok(best)
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  ProfileRecordings, pods, namespaces --> assign --> subjects (one container of one pod, for one recording)
-//!  slots of the kernel, lines of logs ---> spaces --> containers (by the names of their cgroups) --> seen, by subject
+//!  slots of the kernel, lines of logs ---> spaces, containers (by the names of their cgroups) --> seen, by subject
 //!                                                     subjects --> due --> profiles, statuses, state that outlives us
 //! ```
 
@@ -22,6 +22,7 @@ pub(crate) use spaces::Losses;
 pub(crate) use subject::{Moment, Subject, SubjectKey};
 
 mod assign;
+mod containers;
 mod due;
 mod history;
 mod pod;
@@ -59,7 +60,7 @@ pub(crate) struct Tracker {
     subjects: BTreeMap<SubjectKey, Tracked>,
     /// Subjects that are done, while somebody could take them for new.
     finished: BTreeSet<SubjectKey>,
-    containers: BTreeMap<String, spaces::Container>,
+    containers: BTreeMap<String, containers::Container>,
     /// By namespace and place of the slot.
     spaces: BTreeMap<(u64, u32), spaces::Space>,
     targets: BTreeMap<TargetKey, due::Target>,

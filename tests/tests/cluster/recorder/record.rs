@@ -21,6 +21,7 @@ questions![
     a_recording_ends_when_nothing_is_new,
     a_recording_that_is_deleted_leaves_whole_profiles,
     ten_replicas_become_one_profile,
+    replicas_on_two_nodes_become_one_profile,
     two_kinds_are_recorded_at_once,
 ];
 
@@ -275,6 +276,64 @@ async fn ten_replicas_become_one_profile(shared: &Shared) -> Result<()> {
     let it = format!("{name}-main");
     until_profile(cluster, KIND, &it, "has what each did, and is final", |it| {
         deeds.iter().all(|(_, call)| allows(it, call)) && !is_partial(it)
+    })
+    .await?;
+    Ok(())
+}
+
+async fn replicas_on_two_nodes_become_one_profile(shared: &Shared) -> Result<()> {
+    let cluster = &shared.cluster;
+    let (here, one, space) = stage(shared).await?;
+    let there = Node::new(cluster).await?;
+    let other = Recorder::start(&there).await?;
+    let name = recording(&space, KIND, &json!({ "mergeStrategy": "Containers" })).await?;
+    let deeds = [
+        (&here, "mkdir /tmp/$$; rmdir /tmp/$$", "mkdir"),
+        (&here, "umask 22", "umask"),
+        (&there, "kill -0 $$", "kill"),
+    ];
+    let mut pods = Vec::new();
+    for (node, ..) in &deeds {
+        pods.push(Pod::new(&space, node, &name, &["main"], &generated(&name)).await?);
+    }
+    one.watches("calls").await?;
+    other.watches("calls").await?;
+    let mut containers = Vec::new();
+    for (pod, (_, deed, _)) in pods.iter_mut().zip(deeds) {
+        let mut container = pod.started().await?;
+        container.does(deed).await?;
+        containers.push(container);
+    }
+    let status = until_status(&space, &name, "names the pods of both nodes", |status| {
+        status["activeWorkloads"].as_array().is_some_and(|pods| pods.len() == deeds.len())
+    })
+    .await?;
+    ensure!(status[PHASE] == "Recording" && status["startedAt"].is_string(), "{status}");
+    let it = format!("{name}-main");
+    until_profile(cluster, KIND, &it, "has what each did", |it| {
+        deeds.iter().all(|(_, _, call)| allows(it, call)) && is_partial(it)
+    })
+    .await?;
+    // What one node has ended with is not whole while another one goes on.
+    let last = containers.pop().context("no container")?;
+    for (container, pod) in containers.into_iter().zip(&pods) {
+        container.end()?;
+        pod.succeed().await?;
+    }
+    until_status(&space, &name, "names the pod of the other node alone", |status| {
+        status["activeWorkloads"] == json!([format!("{}/{}", space.name, pods[2].name)])
+    })
+    .await?;
+    let so_far = profile(cluster, KIND, &it).await?.context("it is gone")?;
+    ensure!(is_partial(&so_far), "{so_far}");
+    last.end()?;
+    pods[2].succeed().await?;
+    let whole = until_profile(cluster, KIND, &it, "is final", |it| !is_partial(it)).await?;
+    for (.., call) in deeds {
+        ensure!(allows(&whole, call), "no {call}: {whole}");
+    }
+    until_status(&space, &name, "says that nobody is recorded", |status| {
+        status[PHASE] == "Waiting" && status["activeWorkloads"].as_array().is_none_or(Vec::is_empty)
     })
     .await?;
     Ok(())

@@ -18,7 +18,10 @@ use crate::{
     shared::{Shared, Skipped},
 };
 
-questions![a_call_that_is_denied_often_is_one_event_and_lines_with_names,];
+questions![
+    a_call_that_is_denied_often_is_one_event_and_lines_with_names,
+    pods_of_one_workload_are_one_event,
+];
 
 /// How often a call is denied at least, each time.
 const OFTEN: u64 = 50;
@@ -76,6 +79,53 @@ async fn a_call_that_is_denied_often_is_one_event_and_lines_with_names(
     })
     .await?;
     container.end()
+}
+
+async fn pods_of_one_workload_are_one_event(shared: &Shared) -> Result<()> {
+    if Netlink::listen().is_err() {
+        return Err(Skipped("audit records of the kernel cannot be read here").into());
+    }
+    let cluster = &shared.cluster;
+    let (node, space) = (Node::new(cluster).await?, namespace(shared).await?);
+    let kubeconfig = kubeconfig(&node, None).await?;
+    let flags = ["--violations"];
+    let recorder = Recorder::start_with(cluster, &node.name, &kubeconfig, &flags).await?;
+    // Some object that no controller of the cluster looks after.
+    let owner =
+        json!({ "apiVersion": "v1", "kind": "ServiceAccount", "metadata": { "name": "web" } });
+    let owner = space.create_object(&owner).await?.granted()?;
+    let reference = json!({
+        "apiVersion": "v1", "kind": "ServiceAccount", "name": "web",
+        "uid": owner["metadata"]["uid"], "controller": true,
+    });
+    let metadata = json!({ "generateName": "web-", "ownerReferences": [reference] });
+    let (mut pods, mut containers) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        let mut pod = Pod::new(&space, &node, "any", &["web"], &metadata).await?;
+        let mut container = pod.started_without(libc::SYS_umask).await?;
+        container.does(CALLS).await?;
+        pods.push(pod);
+        containers.push(container);
+    }
+    let event = until("one Event tells of all three pods", LIMIT, async || {
+        let denied = denied(&recorder, &space.name).await?;
+        let events = space.list("events.k8s.io/v1", "Event").await?;
+        let mut own = events.into_iter().filter(|event| event["reason"] == "ProfileViolation");
+        let event = own.next();
+        ensure!(own.next().is_none(), "there is more than one");
+        let all = |event: &Value| {
+            denied >= 3 * OFTEN
+                && count(event) == denied
+                && event["metadata"]["annotations"]["spo.x-k8s.io/pods"] == "3"
+        };
+        Ok(event.filter(all))
+    })
+    .await?;
+    ensure!(event["regarding"]["uid"] == owner["metadata"]["uid"], "{event}");
+    let note = event["note"].as_str().context("no note")?;
+    ensure!(note.starts_with("container web: seccomp denied the system call umask"), "{event}");
+    ensure!(pods.iter().any(|pod| note.contains(&pod.name)), "{event}");
+    containers.into_iter().try_for_each(super::workload::Container::end)
 }
 
 /// The only Event about a pod, once it tells of all that was denied after so much: no less than was done, and as much as

@@ -267,3 +267,30 @@ fn what_nobody_wants_is_muted_once_that_is_known() {
     world.passes(2);
     assert_eq!(world.muted[&1], Muted { accesses: true, permissions: false });
 }
+
+#[test]
+fn what_an_earlier_recorder_has_left_is_released_once_it_is_known_whose_it_was() {
+    let mut world = World::new();
+    world.record("r", SECCOMP, &json!({}));
+    let own = pod(1, &["main", "side"]);
+    world.pod(&own);
+    world.calls(&own, 7, &["read"]);
+    world.slots.get_mut(&7).unwrap().former = true;
+    world.calls(&own, 8, &["write"]);
+    let sweep = |world: &mut World| {
+        world.turn();
+        let now = world.now();
+        // Both go on running.
+        world.tracker.wanted(Some(&BTreeSet::from([7, 8])), now).release
+    };
+    assert_eq!(
+        (sweep(&mut world), sweep(&mut world)),
+        (vec![], vec![]),
+        "nobody has told its name"
+    );
+    world.pod(&told(&told(&own, "main", 7), "side", 8));
+    world.pass();
+    assert_eq!(world.seen("r-main-1"), ["read"]);
+    let released: Vec<_> = sweep(&mut world).into_iter().chain(sweep(&mut world)).collect();
+    assert_eq!(released.iter().map(|(_, namespace)| *namespace).collect::<Vec<_>>(), [7]);
+}
