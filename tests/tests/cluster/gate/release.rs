@@ -38,7 +38,10 @@ questions![
 const PODS: usize = 510;
 const IN_USE: &str = "spo.x-k8s.io/in-use";
 const OWN_RIGHTS: &str = include_str!("../../../../charts/cinch/templates/release-rbac.yaml");
-const POLICY: &str = include_str!("../../../../charts/cinch/templates/pod-gates.yaml");
+const POLICIES: [&str; 2] = [
+    include_str!("../../../../charts/cinch/templates/pod-gates.yaml"),
+    include_str!("../../../../charts/cinch/templates/profile-holds.yaml"),
+];
 
 /// Runs it; returns whether all was done, and what it said.
 async fn release(kubeconfig: &Path, flags: &[&str]) -> Result<(Option<i32>, String, String)> {
@@ -52,7 +55,9 @@ async fn release(kubeconfig: &Path, flags: &[&str]) -> Result<(Option<i32>, Stri
 /// The way to the cluster with the rights of the hook that runs it.
 async fn kubeconfig(cluster: &Cluster) -> Result<std::path::PathBuf> {
     chart::apply(cluster, OWN_RIGHTS).await?;
-    chart::apply(cluster, POLICY).await?;
+    for policy in POLICIES {
+        chart::apply(cluster, policy).await?;
+    }
     let identity = node::token(cluster, NAMESPACE, "cinch-release", None).await?;
     cluster.kubeconfig("cinch-release", &identity)
 }
