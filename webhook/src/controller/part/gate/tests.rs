@@ -233,6 +233,7 @@ fn who_waits_for_longer_learns_of_it() {
     assert_eq!(cluster.told, ["ProfileNotReady"]);
     // Longer than the same Event is held back for.
     cluster.now += Duration::from_mins(10);
+    cluster.installed("a", 1);
     assert!(!cluster.is_open());
     assert_eq!(cluster.told.len(), 1, "once");
 }
