@@ -28,8 +28,8 @@ pub struct Profile {
     pub deleting: bool,
     /// Whether our finalizer is on it.
     pub held: bool,
-    /// Whether others hold it, too.
-    pub held_by_others: bool,
+    /// The finalizers of others.
+    pub others: Box<[Box<str>]>,
     /// The profiles that it builds on.
     pub bases: Box<[ProfileKey]>,
     /// The recording that it is a part of, which may be going on.
@@ -100,7 +100,10 @@ impl Profile {
             enabled: spec.state.or_disabled(spec.disabled) == ProfileState::Enabled,
             deleting: metadata.deletion_timestamp.is_some(),
             held: finalizers.clone().any(|finalizer| finalizer == IN_USE),
-            held_by_others: finalizers.clone().any(|finalizer| finalizer != IN_USE),
+            others: finalizers
+                .filter(|finalizer| *finalizer != IN_USE)
+                .map(|finalizer| (**finalizer).into())
+                .collect(),
             bases: spec.bases(kind).collect(),
             part_of,
             status: status.cloned().unwrap_or_default(),
@@ -156,10 +159,10 @@ mod tests {
                 &json!({ "disabled": true }),
             );
             assert!(!profile.enabled);
-            (profile.held, profile.held_by_others)
+            (profile.held, profile.others.len())
         };
-        assert_eq!(of(&[]), (false, false));
-        assert_eq!(of(&[IN_USE]), (true, false));
-        assert_eq!(of(&["a/b", IN_USE]), (true, true));
+        assert_eq!(of(&[]), (false, 0));
+        assert_eq!(of(&[IN_USE]), (true, 0));
+        assert_eq!(of(&["a/b", IN_USE]), (true, 1));
     }
 }

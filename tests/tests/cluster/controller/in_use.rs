@@ -12,6 +12,7 @@ questions![
     a_profile_that_is_deleted_stays_until_its_last_pod_ends,
     a_profile_of_every_kind_is_kept,
     what_a_profile_in_use_builds_on_is_kept,
+    a_profile_that_came_with_the_finalizer_and_is_not_in_use_is_let_go,
     the_right_to_change_profiles_is_one_to_hold_them,
 ];
 
@@ -116,6 +117,18 @@ async fn what_a_profile_in_use_builds_on_is_kept(shared: &Shared) -> Result<()> 
     let none = json!({ "metadata": { "finalizers": [] } });
     cluster.asker().ask("PATCH", &object::location(&object, "")?, Some(&none)).await?.granted()?;
     Ok(())
+}
+
+async fn a_profile_that_came_with_the_finalizer_and_is_not_in_use_is_let_go(
+    shared: &Shared,
+) -> Result<()> {
+    let cluster = &controlled(shared).await?.cluster;
+    let (_, mut object) = profile();
+    // As one that is restored from a copy.
+    object["metadata"]["finalizers"] = json!([FINALIZER]);
+    cluster.create(&object).await?;
+    cluster.delete(&object).await?;
+    gone(cluster, &object).await
 }
 
 async fn the_right_to_change_profiles_is_one_to_hold_them(shared: &Shared) -> Result<()> {

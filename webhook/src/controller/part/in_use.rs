@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Part, View, profile_object};
 use crate::controller::{
@@ -47,18 +47,19 @@ pub(super) fn users<'a>(state: &'a State, key: &ProfileKey) -> impl Iterator<Ite
 }
 
 fn call(profile: &Profile, in_use: bool) -> Option<Call> {
-    let finalizers = match (in_use, profile.held) {
+    let uid = &profile.uid;
+    match (in_use, profile.held) {
         // None can be added to what is being deleted.
-        (true, false) if !profile.deleting => json!([IN_USE]),
-        (false, true) => Value::Null,
-        _ => return None,
-    };
-    let mut metadata = json!({ "uid": profile.uid });
-    if !finalizers.is_null() {
-        metadata["finalizers"] = finalizers;
+        (true, false) if !profile.deleting => {
+            Some(Call::Apply(json!({ "metadata": { "uid": uid, "finalizers": [IN_USE] } })))
+        }
+        // Server-side apply takes away only what it has put there itself, and a profile that was restored from a copy has
+        // got it from somebody else: who deletes it would wait for ever.
+        (false, true) => Some(Call::Merge(json!({ "metadata": {
+            "uid": uid, "resourceVersion": profile.version, "finalizers": profile.others,
+        }}))),
+        _ => None,
     }
-    // What is left out is taken away, and what others have put there stays.
-    Some(Call::Apply(json!({ "metadata": metadata })))
 }
 
 #[cfg(test)]

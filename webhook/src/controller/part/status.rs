@@ -138,7 +138,7 @@ fn of_nodes(tally: &Tally, nodes: NodeCount) -> Desired {
 /// What is said of a profile that is being deleted.
 fn leaving(profile: &Profile, users: &[&Named]) -> String {
     if users.is_empty() {
-        let text = if profile.held_by_others {
+        let text = if !profile.others.is_empty() {
             "no pod uses it; it goes when nobody else holds it any more"
         } else {
             "no pod uses it any more"
