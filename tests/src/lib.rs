@@ -5,6 +5,9 @@
 //!                     |  ^                                              |
 //!                   etcd |<-------------- watch ------------------------+
 //! ```
+//!
+//! Where pods are to run, all of it is on a machine of its own (`machine`), with containerd and a kubelet (`worker`) and
+//! images made by hand (`image`).
 
 pub mod answer;
 pub mod audit;

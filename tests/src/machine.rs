@@ -105,9 +105,9 @@ pub fn keep(busybox: &Path) -> Result<u8> {
     auditd::start(&folder.path().join("log/audit/audit.log"))?;
     let groups = Groups::new()?;
     let ended = inside(folder.path(), busybox, &groups);
-    groups.end()?;
+    let emptied = groups.end();
     settings.restore();
-    ended
+    emptied.and(ended)
 }
 
 fn folder() -> Result<TempDir> {

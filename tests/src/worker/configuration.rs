@@ -94,7 +94,8 @@ fn containerd(parts: &Parts, network: &Path) -> String {
     let cni = parts.cni();
     let runc = parts.program("runc");
     let plugin = "plugins.\"io.containerd.grpc.v1.cri\"";
-    // Nobody here may lower the score of a process, which is how runc fails otherwise.
+    // Nobody here may lower the score of a process, which is how runc fails otherwise; and its own AppArmor profile would
+    // stay in the kernel of whoever has that.
     format!(
         r#"version = 2
 root = "/var/lib/containerd"
@@ -104,6 +105,7 @@ address = "/run/containerd/containerd.sock"
 [{plugin}]
 sandbox_image = "localhost/{PAUSE}"
 restrict_oom_score_adj = true
+disable_apparmor = true
 [{plugin}.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 [{plugin}.containerd.runtimes.runc.options]

@@ -132,7 +132,7 @@ async fn after_a_reboot_profiles_are_back_and_pods_start(ground: &mut Ground) ->
     Ok(())
 }
 
-/// Waits until every pod of ours is ready, and new ones can be bound.
+/// Waits until every pod of ours is ready.
 async fn ready(ground: &Ground) -> Result<()> {
     let line =
         format!("wait --namespace={NAMESPACE} pods --all --for=condition=Ready --timeout=90s");
