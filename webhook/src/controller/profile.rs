@@ -19,7 +19,6 @@ pub const PARTIAL: &str = "spo.x-k8s.io/partial";
 
 /// A profile that is there.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Profile {
     pub uid: Box<str>,
     pub version: Box<str>,

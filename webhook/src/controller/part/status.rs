@@ -138,10 +138,10 @@ fn of_nodes(tally: &Tally, nodes: NodeCount) -> Desired {
 /// What is said of a profile that is being deleted.
 fn leaving(profile: &Profile, users: &[&Named]) -> String {
     if users.is_empty() {
-        let text = if !profile.others.is_empty() {
-            "no pod uses it; it goes when nobody else holds it any more"
-        } else {
+        let text = if profile.others.is_empty() {
             "no pod uses it any more"
+        } else {
+            "no pod uses it; it goes when nobody else holds it any more"
         };
         return text.to_owned();
     }
