@@ -125,10 +125,11 @@ fn every_target_and_every_file_that_a_command_names_is_there() {
 
 /// Runs a program that cargo has built beside this one.
 fn run(program: &str, arguments: &[&str]) -> Output {
-    let here = std::env::current_exe().unwrap();
-    let path = here.ancestors().nth(2).unwrap().join(program);
-    let output = Command::new(&path).args(arguments).current_dir(repository()).output();
-    output.unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let here = std::env::current_exe().expect("this is a program");
+    let folder = here.ancestors().nth(2).expect("a test lives in target/debug/deps");
+    let mut command = Command::new(folder.join(program));
+    command.args(arguments).current_dir(repository());
+    command.output().expect("cargo build has made it")
 }
 
 /// What a program says of a subcommand, the one of which it prints the flags.
@@ -137,7 +138,7 @@ fn help(cache: &mut BTreeMap<String, String>, program: &str, verb: &str) -> Stri
     let ask = || {
         let output = run(program, &[verb, "--help"]);
         assert!(output.status.success(), "{program} has no {verb}");
-        String::from_utf8(output.stdout).unwrap()
+        String::from_utf8_lossy(&output.stdout).into_owned()
     };
     cache.entry(key).or_insert_with(ask).clone()
 }

@@ -1,6 +1,7 @@
 //! Reads the pages: their text, what they quote, and the commands in them.
 
 use std::{
+    ffi::OsStr,
     fs,
     path::{Path, PathBuf},
 };
@@ -9,15 +10,13 @@ use tests::programs::repository;
 
 /// Each page, with its name.
 pub(crate) fn pages() -> Vec<(String, String)> {
-    let mut pages: Vec<_> = fs::read_dir(repository().join("docs"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
+    let mut pages: Vec<_> = listed(&repository().join("docs"))
         .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
         .collect();
     pages.push(repository().join("README.md"));
     pages.sort();
-    let name = |path: &Path| path.strip_prefix(repository()).unwrap().display().to_string();
-    pages.into_iter().map(|path| (name(&path), fs::read_to_string(&path).unwrap())).collect()
+    let name = |path: &Path| path.strip_prefix(repository()).unwrap_or(path).display().to_string();
+    pages.into_iter().map(|path| (name(&path), read(&path))).collect()
 }
 
 /// All files of the repository with one of these endings.
@@ -25,9 +24,8 @@ pub(crate) fn sources(endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![repository().to_owned()];
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_str().unwrap();
+        for path in listed(&folder) {
+            let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
             let ours = !name.starts_with('.') && !["target", "build", "docs"].contains(&name);
             if ours && path.is_dir() && !path.is_symlink() {
                 folders.push(path);
@@ -74,4 +72,14 @@ pub(crate) fn commands(page: &str, language: &str) -> Vec<String> {
     }
     let text = found.join("\n").replace("\\\n", " ");
     text.lines().map(str::to_owned).collect()
+}
+
+/// The text of a file.
+pub(crate) fn read(path: &Path) -> String {
+    fs::read_to_string(path).expect("a file of the repository")
+}
+
+fn listed(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder of the repository");
+    entries.map(|entry| entry.expect("an entry of the folder").path())
 }
