@@ -28,6 +28,7 @@ use rustix::process::{
 };
 use tempfile::TempDir;
 
+pub(crate) use self::groups::remove as remove_group;
 use self::{groups::Groups, settings::Settings};
 use crate::programs::repository;
 

@@ -150,8 +150,8 @@ fn kill(group: &Path) {
     }
 }
 
-/// Whether it is gone, with all below.
-fn remove(group: &Path) -> bool {
+/// Takes a group away that has no process; tells whether it is gone, with all below.
+pub(crate) fn remove(group: &Path) -> bool {
     folders(group).iter().all(|below| remove(below)) && fs::remove_dir(group).is_ok()
         || !group.exists()
 }

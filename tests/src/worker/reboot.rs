@@ -1,6 +1,10 @@
-//! What is gone after a node was switched off: processes, mounts, network, and what was in memory alone.
+//! What is gone after a node was switched off: processes, their control groups, mounts, network, and what was in memory alone.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use rustix::{
@@ -9,20 +13,25 @@ use rustix::{
 };
 use tokio::process::Command;
 
-use crate::{until::until, worker::processes::Process};
+use crate::{machine::remove_group, until::until, worker::processes::Process};
 
 const LIMIT: Duration = Duration::from_mins(1);
 /// What mounts for pods are below, and what is in memory alone.
 const GONE: &[&str] = &["/run", "/var/lib/kubelet", "/sys/fs/bpf"];
 
 /// Takes it away. Nothing may start pods meanwhile.
-pub(super) async fn forget(busybox: &std::path::Path) -> Result<()> {
+pub(super) async fn forget(busybox: &Path) -> Result<()> {
     until("no pod has a process", LIMIT, async || {
         let left: Vec<_> = Process::all().into_iter().filter(Process::is_of_pods).collect();
         for process in &left {
             process.send(Signal::KILL);
         }
         Ok(left.is_empty().then_some(()))
+    })
+    .await?;
+    // A kubelet that finds groups of containers that are gone waits three seconds for each.
+    until("no pod has a control group", LIMIT, async || {
+        Ok(groups().iter().all(|group| remove_group(group)).then_some(()))
     })
     .await?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;
@@ -39,4 +48,11 @@ pub(super) async fn forget(busybox: &std::path::Path) -> Result<()> {
     let mut command = Command::new(busybox);
     command.args(["ip", "link", "delete", "pods"]).status().await?;
     Ok(())
+}
+
+/// The group of all pods, in each hierarchy.
+fn groups() -> Vec<PathBuf> {
+    let root = Path::new("/sys/fs/cgroup");
+    let folders = fs::read_dir(root).into_iter().flatten().flatten().map(|folder| folder.path());
+    folders.chain([root.to_owned()]).map(|folder| folder.join("kubepods")).collect()
 }
