@@ -4,7 +4,7 @@
 use std::{
     ffi::CString,
     fs, io,
-    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -68,8 +68,10 @@ impl Ground {
         let error = log.try_clone().map_err(|error| error.to_string())?;
         let mut started = self.command(command, self.user)?;
         let child = started.stdout(log).stderr(error).spawn().map_err(|error| error.to_string())?;
-        let namespace = apart::namespace(child.id()).map_err(|error| error.to_string())?;
-        Ok(Running { child, namespace, log: self.work().join("log") })
+        let held = fs::File::open(format!("/proc/{}/ns/mnt", child.id()));
+        let held = held.map_err(|error| error.to_string())?;
+        let namespace = held.metadata().map_err(|error| error.to_string())?.ino();
+        Ok(Running { child, namespace, log: self.work().join("log"), _held: held })
     }
 
     /// Runs something beside it, in mounts of its own, so that it is not recorded.
@@ -102,6 +104,8 @@ pub(crate) struct Running {
     child: Child,
     pub(crate) namespace: u64,
     log: PathBuf,
+    /// The namespace itself: once it were gone, another one would have its number, and what is in that would be killed.
+    _held: fs::File,
 }
 
 impl Running {
