@@ -3,6 +3,7 @@
 use profile::kinds::seccomp::Arch;
 
 pub mod apparmor;
+pub mod ledger;
 pub mod seccomp;
 pub mod selinux;
 pub mod tally;

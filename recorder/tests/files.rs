@@ -276,6 +276,8 @@ fn how_many_instances_did_something_is_kept_when_profiles_are_merged_again() {
     std::fs::write(files.path("m"), merged).unwrap();
     let (_, text, _) = files.cinch(&["explain", "m"]);
     assert!(text.contains("Done by few of 3 instances\n     1  bpf\n     1  mount\n"), "{text}");
+    let (_, merged, _) = files.cinch(&["merge", "-o", "json", "m", "c"]);
+    assert!(!merged.contains("seen-by"), "what was so of one is not so of all: {merged}");
 }
 
 #[test]

@@ -35,6 +35,9 @@ pub struct Tally {
     instances: u32,
     #[serde(default)]
     counts: BTreeMap<String, u32>,
+    /// Whether there were other instances, which nobody counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    more: bool,
 }
 
 /// As an annotation says it.
@@ -48,6 +51,14 @@ struct Short {
     /// How many more such things there are.
     #[serde(default, skip_serializing_if = "is_zero")]
     unnamed: usize,
+    /// Whether there were other instances, which nobody counted.
+    #[serde(default, skip_serializing_if = "is_false")]
+    more: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
@@ -56,6 +67,17 @@ const fn is_zero(value: &usize) -> bool {
 }
 
 impl Tally {
+    /// Of so many instances, of which so many did each thing, beside more that nobody counted.
+    pub(crate) fn of_counts(instances: u32, counts: BTreeMap<String, u32>, more: bool) -> Self {
+        Self { instances, counts, more }
+    }
+
+    /// The annotation of a profile with so many things of which nobody knows how many of the instances did them.
+    pub(crate) fn uncounted(instances: u32, more: bool, things: usize) -> String {
+        let short = Short { instances, some: BTreeMap::new(), unnamed: things, more };
+        serde_json::to_string(&short).expect("it has string keys alone")
+    }
+
     /// Takes in one more instance, with all that it did.
     pub fn add(&mut self, items: &BTreeSet<String>) {
         self.instances = self.instances.saturating_add(1);
@@ -67,6 +89,7 @@ impl Tally {
     /// Takes in the instances of another tally.
     pub fn union(&mut self, other: &Self) {
         self.instances = self.instances.saturating_add(other.instances);
+        self.more |= other.more;
         for (item, count) in &other.counts {
             self.count(item, *count);
         }
@@ -106,7 +129,7 @@ impl Tally {
             let known = counts.entry(name(item)).or_insert(0);
             *known = (*known).max(*count);
         }
-        Self { instances: self.instances, counts }
+        Self { instances: self.instances, counts, more: self.more }
     }
 
     /// As the annotation of a profile says it.
@@ -122,7 +145,7 @@ impl Tally {
             some.insert((*item).to_owned(), *count);
         }
         let unnamed = rare.len() - some.len();
-        serde_json::to_string(&Short { instances: self.instances, some, unnamed })
+        serde_json::to_string(&Short { instances: self.instances, some, unnamed, more: self.more })
             .expect("it has string keys alone")
     }
 
@@ -130,8 +153,10 @@ impl Tally {
     /// there is no annotation that can be read, the profile is that of one instance.
     pub fn of_profile(annotation: Option<&str>, items: &BTreeSet<String>) -> Self {
         let short = annotation.and_then(|text| serde_json::from_str::<Short>(text).ok());
-        let short = short.unwrap_or(Short { instances: 1, some: BTreeMap::new(), unnamed: 0 });
-        let mut tally = Self { instances: short.instances, counts: BTreeMap::new() };
+        let one = Short { instances: 1, some: BTreeMap::new(), unnamed: 0, more: false };
+        let short = short.unwrap_or(one);
+        let Short { instances, more, .. } = short;
+        let mut tally = Self { instances, more, counts: BTreeMap::new() };
         for item in items {
             match short.some.get(item) {
                 Some(count) => tally.count(item, *count),
@@ -153,10 +178,11 @@ impl Tally {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
+        let uncounted = if self.more { " (and more that were not counted)" } else { "" };
         match rare.len() {
-            0 => format!("all of {} instances did each of {all} things", self.instances),
+            0 => format!("all of {} instances{uncounted} did each of {all} things", self.instances),
             some => format!(
-                "{} instances: {all} things were done by all, {some} by fewer: {}{more}",
+                "{} instances{uncounted}: {all} things were done by all, {some} by fewer: {}{more}",
                 self.instances,
                 few.join(", ")
             ),

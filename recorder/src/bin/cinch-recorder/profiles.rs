@@ -1,6 +1,6 @@
 //! The profile of what was seen, beside the one of that name that is there already. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt as _};
@@ -14,7 +14,11 @@ use profile::{
 };
 use recorder::{
     base::Base,
-    learned::{self, Profile},
+    learned::{
+        self, Profile,
+        ledger::{self, Ledger},
+        tally,
+    },
     seen::Seen,
 };
 
@@ -50,6 +54,9 @@ pub(crate) trait Recorded: Resource<DynamicType = ()> + Clone + PartialEq {
     fn unite(&self, publication: &Publication, making: Making) -> Self;
 
     fn state(&mut self) -> &mut ProfileState;
+
+    /// What it allows, thing by thing.
+    fn items(&self) -> BTreeSet<String>;
 }
 
 /// What has to be done about a profile.
@@ -75,6 +82,7 @@ pub(crate) fn deed<K: Recorded>(
             *new.state() = ProfileState::Disabled;
         }
         label(new.meta_mut(), publication);
+        count(&mut new, None, publication, making);
         return Deed::Create(new);
     };
     let label_is = |key, value: &str| there.labels().get(key).is_some_and(|label| *label == *value);
@@ -98,7 +106,42 @@ pub(crate) fn deed<K: Recorded>(
     *united.meta_mut() = there.meta().clone();
     united.annotations_mut().extend(said);
     label(united.meta_mut(), publication);
+    count(&mut united, same.then_some(there), publication, making);
     if united == *there { Deed::Nothing } else { Deed::Replace(united) }
+}
+
+/// Says how many instances did what, of those that the profile had before and those that were seen here.
+fn count<K: Recorded>(
+    profile: &mut K,
+    before: Option<&K>,
+    publication: &Publication,
+    making: Making,
+) {
+    if publication.instances.is_empty() {
+        // They would be of another recording of that name.
+        if before.is_none() {
+            profile.annotations_mut().remove(ledger::ANNOTATION);
+            profile.annotations_mut().remove(tally::ANNOTATION);
+        }
+        return;
+    }
+    let items = profile.items();
+    let mut ledger = before.map_or_else(Ledger::default, |before| {
+        let text = before.annotations().get(ledger::ANNOTATION);
+        let mut ledger = Ledger::read(text.map(String::as_str));
+        ledger.rename(&before.items(), &items);
+        ledger
+    });
+    for (instance, seen) in &publication.instances {
+        let did = K::learn(publication, seen, making).profile.items();
+        ledger.add(instance, &did, &items);
+    }
+    let annotations = profile.annotations_mut();
+    annotations.insert(ledger::ANNOTATION.to_owned(), ledger.annotation());
+    match ledger.seen_by(&items) {
+        Some(text) => annotations.insert(tally::ANNOTATION.to_owned(), text),
+        None => annotations.remove(tally::ANNOTATION),
+    };
 }
 
 fn label(metadata: &mut ObjectMeta, publication: &Publication) {
@@ -140,6 +183,10 @@ impl Recorded for SeccompProfile {
     fn state(&mut self) -> &mut ProfileState {
         &mut self.spec.state
     }
+
+    fn items(&self) -> BTreeSet<String> {
+        tally::of_seccomp(&self.spec)
+    }
 }
 
 /// What a recorded profile allows without conditions, as if it had been seen here.
@@ -176,6 +223,10 @@ impl Recorded for AppArmorProfile {
     fn state(&mut self) -> &mut ProfileState {
         &mut self.spec.state
     }
+
+    fn items(&self) -> BTreeSet<String> {
+        tally::of_apparmor(&self.spec)
+    }
 }
 
 impl Recorded for SelinuxProfile {
@@ -197,4 +248,11 @@ impl Recorded for SelinuxProfile {
     fn state(&mut self) -> &mut ProfileState {
         &mut self.spec.state
     }
+
+    fn items(&self) -> BTreeSet<String> {
+        tally::of_selinux(&self.spec)
+    }
 }
+
+#[cfg(test)]
+mod tests;

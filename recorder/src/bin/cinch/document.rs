@@ -82,6 +82,12 @@ impl Document {
         annotations.insert(key.to_owned(), text);
     }
 
+    /// Says nothing any more under a key of its annotations.
+    pub(crate) fn forget(&mut self, key: &str) {
+        let annotations = each!(self, profile => profile.metadata.annotations.as_mut());
+        annotations.map(|annotations| annotations.remove(key));
+    }
+
     /// All that it lists, a line each.
     pub(crate) fn items(&self) -> BTreeSet<String> {
         match self {

@@ -3,7 +3,7 @@
 use std::{io::Write as _, path::Path, process::ExitCode};
 
 use anyhow::{Context as _, bail};
-use recorder::learned::tally;
+use recorder::learned::{ledger, tally};
 use serde::Serialize;
 
 use crate::{
@@ -20,6 +20,10 @@ pub(crate) fn merge(flags: &MergeFlags) -> anyhow::Result<ExitCode> {
         documents.extend(document::read_all(file)?);
     }
     let Merged { mut document, warnings } = compare::merge(&documents)?;
+    // What the first one says of its own instances is not so of all.
+    for key in [tally::ANNOTATION, ledger::ANNOTATION] {
+        document.forget(key);
+    }
     if *counts {
         let tally = compare::tally(&documents, &document);
         document.annotate(tally::ANNOTATION, tally.annotation());

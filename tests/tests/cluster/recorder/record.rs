@@ -329,9 +329,15 @@ async fn replicas_on_two_nodes_become_one_profile(shared: &Shared) -> Result<()>
     last.end()?;
     pods[2].succeed().await?;
     let whole = until_profile(cluster, KIND, &it, "is final", |it| !is_partial(it)).await?;
+    let counts = whole["metadata"]["annotations"]["spo.x-k8s.io/seen-by"].as_str();
+    let counts: Value = serde_json::from_str(counts.context("it has no counts")?)?;
+    ensure!(counts["instances"] == json!(deeds.len()), "{counts}");
     for (.., call) in deeds {
         ensure!(allows(&whole, call), "no {call}: {whole}");
+        // Both nodes have written it several times.
+        ensure!(counts["some"][call] == json!(1), "{call}: {counts}");
     }
+    ensure!(counts["some"]["execve"].is_null() && counts["more"].is_null(), "{counts}");
     until_status(&space, &name, "says that nobody is recorded", |status| {
         status[PHASE] == "Waiting" && status["activeWorkloads"].as_array().is_none_or(Vec::is_empty)
     })

@@ -10,9 +10,9 @@ use profile::kinds::{
     MergeStrategy, ProfileRecordingStatus, RecordingKind, RecordingPhase,
     recording::RecordedContainer,
 };
-use recorder::seen::Seen;
+use recorder::{learned::ledger, seen::Seen};
 
-use super::{Key, Moment, Recording, SubjectKey, Tracked, Tracker, history};
+use super::{Key, Moment, Recording, Subject, SubjectKey, Tracked, Tracker, history};
 
 /// The status has room for no more.
 const WORKLOADS: usize = 100;
@@ -76,6 +76,8 @@ pub(crate) struct Publication {
     pub(crate) seen: Seen,
     /// The names of the pods that it is made of here.
     pub(crate) pods: Vec<String>,
+    /// What each instance was seen doing here, by a name that no other one has; empty where a profile is of one.
+    pub(crate) instances: Vec<(String, Seen)>,
     pub(crate) partial: bool,
     /// Whether nothing more can come from here.
     over: bool,
@@ -96,6 +98,7 @@ impl Publication {
             container: "main".to_owned(),
             seen,
             pods: vec!["web-0".to_owned()],
+            instances: Vec::new(),
             partial: false,
             over: true,
             disable: false,
@@ -221,6 +224,7 @@ impl Tracker {
                     .iter()
                     .map(|(_, tracked)| tracked.subject.pod_name().to_owned())
                     .collect(),
+                instances: instances(&subjects),
                 partial,
                 over,
                 disable: first.subject.disable,
@@ -433,6 +437,22 @@ impl Tracker {
             self.recording(recording);
         }
     }
+}
+
+/// What is counted of the subjects of a profile: those of which something was seen. One more than there is room for says that there
+/// were more; the oldest come first, so that it stays the same ones.
+fn instances(subjects: &[(&SubjectKey, &Tracked)]) -> Vec<(String, Seen)> {
+    let united = |(_, tracked): &&(&SubjectKey, &Tracked)| {
+        let Subject { merge, seen, .. } = &tracked.subject;
+        *merge == MergeStrategy::Containers && !seen.is_empty()
+    };
+    let mut counted: Vec<_> = subjects.iter().filter(united).collect();
+    counted.sort_by_key(|(_, tracked)| tracked.subject.began);
+    let counted = counted.into_iter().take(ledger::INSTANCES_MAX + 1);
+    let named = counted.map(|(key, tracked)| {
+        (format!("{}/{}", key.pod_uid, key.container), tracked.subject.seen.clone())
+    });
+    named.collect()
 }
 
 impl Target {

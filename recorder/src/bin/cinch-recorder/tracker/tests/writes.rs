@@ -61,6 +61,30 @@ fn pods_that_come_and_go_do_not_make_a_status_each() {
 }
 
 #[test]
+fn each_instance_that_was_seen_doing_something_is_told_apart_where_they_are_united() {
+    for (merge, expected) in [("None", 0), ("Containers", 2)] {
+        let (mut world, _, first) = world(merge);
+        let (second, idle) = (pod(2, &["main"]), pod(3, &["main"]));
+        for (pod, number) in [(&second, 8), (&idle, 9)] {
+            world.pod(&told(pod, "main", number));
+        }
+        world.calls(&second, 8, &["write"]);
+        world.turn();
+        world.turn();
+        let now = world.now();
+        let due = world.tracker.publications(now);
+        let instances: BTreeMap<_, _> =
+            due.iter().flat_map(|publication| publication.instances.clone()).collect();
+        assert_eq!(instances.len(), expected, "{merge}");
+        for (pod, call) in [(first, 0), (second, 1)] {
+            let seen = instances.get(&format!("{}/main", pod.uid));
+            let calls = seen.map(|seen| seen.called().collect::<Vec<_>>());
+            assert_eq!(calls, (expected > 0).then(|| vec![(Arch::X86_64, call)]), "{merge}");
+        }
+    }
+}
+
+#[test]
 fn replicas_become_one_profile_which_is_whole_when_the_last_has_ended() {
     let (mut world, key, first) = world("Containers");
     let second = told(&pod(2, &["main"]), "main", 8);
