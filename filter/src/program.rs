@@ -1,5 +1,7 @@
 //! The program of a filter: an array of `struct sock_filter`, as the kernel takes it. Pure.
 
+use std::collections::BTreeSet;
+
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JA, BPF_JEQ, BPF_JGE, BPF_JGT, BPF_JMP, BPF_JSET, BPF_K, BPF_LD,
     BPF_RET, BPF_W, SECCOMP_RET_ACTION_FULL, SECCOMP_RET_DATA, SECCOMP_RET_ERRNO,
@@ -102,6 +104,44 @@ impl Program {
             step => *step,
         };
         Self(self.0.iter().map(ask).collect())
+    }
+
+    /// Whether a call with this number is answered with this action, `SECCOMP_RET_…`, whatever its arguments are: false
+    /// when none can be.
+    pub fn may_answer(&self, arch: u32, number: u32, action: u32) -> bool {
+        let call = Call { number, arch, ..Call::default() };
+        // Places to go on at, with what is in the accumulator where that is known.
+        let mut places = vec![(0, Some(0))];
+        let mut been = BTreeSet::new();
+        while let Some((at, accumulator)) = places.pop() {
+            let Some(step) = self.0.get(at).filter(|_| been.insert((at, accumulator))) else {
+                continue;
+            };
+            let (next, k) = (at + 1, step.k);
+            let mut branch = |holds: Option<bool>| {
+                let ways = [(true, step.if_true), (false, step.if_false)];
+                let open = ways.into_iter().filter(|(way, _)| holds.is_none_or(|it| it == *way));
+                places.extend(open.map(|(_, by)| (next + usize::from(by), accumulator)));
+            };
+            match step.code {
+                RETURN if k & SECCOMP_RET_ACTION_FULL == action => return true,
+                // Number and architecture come first in it; the rest is not known.
+                LOAD => places.push((next, (k < 8).then(|| call.word(k)))),
+                MASK => places.push((next, accumulator.map(|it: u32| it & k))),
+                JUMP => places.extend(
+                    usize::try_from(k)
+                        .ok()
+                        .and_then(|k| next.checked_add(k))
+                        .map(|to| (to, accumulator)),
+                ),
+                IF_EQUAL => branch(accumulator.map(|it| it == k)),
+                IF_GREATER => branch(accumulator.map(|it| it > k)),
+                IF_GREATER_OR_EQUAL => branch(accumulator.map(|it| it >= k)),
+                IF_BITS => branch(accumulator.map(|it| it & k != 0)),
+                _ => {}
+            }
+        }
+        false
     }
 
     /// Whether some call is answered with an action, `SECCOMP_RET_…`.
@@ -218,6 +258,36 @@ mod tests {
         assert_eq!(errno("socket", [0, 0x803, 0, 0, 0, 0]), Some(1));
         assert_eq!(errno("lseek", [0, 0, 0, 0, 0, 7]), None);
         assert_eq!(errno("lseek", [0, 0, 0, 0, 9, 6]), Some(1));
+    }
+
+    #[test]
+    fn what_a_call_may_be_answered_with_depends_on_its_arguments() {
+        let may = |name, action| {
+            let Call { arch, number, .. } = bare(name);
+            program().may_answer(arch, number, action)
+        };
+        let actions = [
+            SECCOMP_RET_ALLOW,
+            SECCOMP_RET_ERRNO,
+            SECCOMP_RET_TRAP,
+            SECCOMP_RET_LOG,
+            SECCOMP_RET_KILL_THREAD,
+            SECCOMP_RET_KILL_PROCESS,
+        ];
+        for (name, expected) in [
+            ("read", &[SECCOMP_RET_ALLOW][..]),
+            ("write", &[SECCOMP_RET_ERRNO]),
+            ("geteuid", &[SECCOMP_RET_TRAP]),
+            ("getpgrp", &[SECCOMP_RET_KILL_PROCESS]),
+            ("personality", &[SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO]),
+            ("socket", &[SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO]),
+            ("lseek", &[SECCOMP_RET_ALLOW, SECCOMP_RET_ERRNO]),
+        ] {
+            let told: Vec<_> = actions.into_iter().filter(|action| may(name, *action)).collect();
+            assert_eq!(told, expected, "{name}");
+        }
+        let foreign = |action| program().may_answer(I386, bare("read").number, action);
+        assert!(foreign(SECCOMP_RET_KILL_THREAD) && !foreign(SECCOMP_RET_ALLOW));
     }
 
     #[test]

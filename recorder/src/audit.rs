@@ -45,6 +45,8 @@ pub struct Subject<'a> {
 pub struct Seccomp<'a> {
     pub subject: Subject<'a>,
     pub action: SeccompAction,
+    /// The architecture as the record has it, `AUDIT_ARCH_…` of the kernel's `linux/audit.h`.
+    pub audit_arch: u32,
     /// None for one that is not known here.
     pub arch: Option<Arch>,
     /// The number, on that architecture.

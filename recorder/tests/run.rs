@@ -1,4 +1,7 @@
 //! `cinch run` with real programs: the same happens to them as under the filter alone, and what they were denied is told.
+//!
+//! Called with `lose-thread` it is a program of several threads, one of which makes a folder; with `catch-trap` one that does so
+//! and catches the signal that it gets for that.
 
 use std::{
     fs::Permissions,
@@ -9,10 +12,15 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Output, Stdio},
-    time::Duration,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use recorder::logs::netlink::Netlink;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,7 +36,19 @@ const LIMIT: Duration = Duration::from_mins(4);
 /// Who may do nothing special.
 const NOBODY: u32 = 65534;
 
+/// What this is called with to be another program.
+const LOSER: &str = "lose-thread";
+const CATCHER: &str = "catch-trap";
+
 fn main() -> ExitCode {
+    let done = match std::env::args().nth(1).as_deref() {
+        Some(LOSER) => Some(lose_thread()),
+        Some(CATCHER) => Some(Ok(catch_trap())),
+        _ => None,
+    };
+    if let Some(done) = done {
+        return done.map_or(ExitCode::FAILURE, ExitCode::from);
+    }
     let arguments = Arguments::from_args();
     let actions = std::fs::read_to_string("/proc/sys/kernel/seccomp/actions_avail");
     let kernel = actions.is_ok_and(|actions| actions.contains("user_notif"));
@@ -40,12 +60,26 @@ fn main() -> ExitCode {
         (!script).then_some("needs script(1)"),
         (!cfg!(target_arch = "x86_64")).then_some("needs x86_64"),
     );
-    let tests: [(&str, Option<&str>, Test); 18] = [
+    // Whoever may not listen is told so by name; what is said then has a test of its own.
+    let deaf = Netlink::listen().err().map(|error| error.to_string());
+    let deaf = kernel.or(deaf.as_deref());
+    let tests: [(&str, Option<&str>, Test); 25] = [
         ("what_is_allowed_works_as_without_us", kernel, allowed),
         ("what_is_denied_is_reported_with_name_count_and_caller", kernel, denied),
         ("a_report_goes_to_a_file_or_to_a_descriptor", kernel, report_to_a_file),
         ("no_privilege_is_needed", kernel.or(root), without_privileges),
         ("every_action_does_what_the_filter_alone_would", kernel, every_action),
+        ("a_call_that_ends_its_process_is_named", deaf, kills),
+        ("a_call_that_ends_its_thread_alone_is_named", deaf, kills_a_thread),
+        (
+            "a_call_whose_signal_is_caught_is_named_with_log_and_else_it_is_said_why_not",
+            deaf,
+            traps,
+        ),
+        ("what_a_filter_of_the_commands_own_kills_is_not_the_profiles", deaf, kills_by_another),
+        ("what_other_commands_are_killed_for_is_not_told", deaf, kills_of_others),
+        ("who_may_not_hear_what_was_killed_is_told_what_would_help", kernel.or(root), deaf_nobody),
+        ("where_nothing_can_be_heard_is_said_so", kernel.or(root), deaf_namespaces),
         ("children_and_their_children_are_under_it_too", kernel, children),
         ("what_a_command_leaves_is_waited_for", kernel, left_is_waited_for),
         ("what_is_left_goes_on_being_answered", kernel, left_goes_on),
@@ -226,13 +260,14 @@ fn every_action() -> Result<(), Failed> {
             r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO","errnoRet":{number}}}]}}"#
         )
     };
+    let heard = u64::from(Netlink::listen().is_ok());
     let cases = [
         (action("ERRNO"), "1: Operation not permitted", 1),
         (errno(0), "0: created", 1),
         (errno(38), "1: Function not implemented", 1),
         (errno(4094), "1: Unknown error 4094", 1),
-        (action("KILL_PROCESS"), "159: Bad system call", 0),
-        (action("KILL"), "159: Bad system call", 0),
+        (action("KILL_PROCESS"), "159: Bad system call", heard),
+        (action("KILL"), "159: Bad system call", heard),
         (action("TRAP"), "159: Bad system call", 0),
         (action("LOG"), "0: created", 0),
         (action("ALLOW"), "0: created", 0),
@@ -271,6 +306,175 @@ fn every_action() -> Result<(), Failed> {
     let output = place.run(&[], &["mkdir", "a"]).output()?;
     ensure(code(&output)? == 128 + libc::SIGSYS, &output)?;
     ensure(said(&output).contains("ended by SIGSYS"), &output)
+}
+
+/// What a program does of whom a thread is ended: it goes on.
+fn lose_thread() -> Result<u8, Failed> {
+    let (to, from) = mpsc::channel();
+    std::thread::spawn(move || {
+        to.send(std::fs::read_link("/proc/thread-self")).unwrap_or_default();
+        drop(std::fs::create_dir("a"));
+        // Never reached under a filter that ends it.
+        std::fs::write("reached", "").unwrap_or_default();
+        loop {
+            std::thread::park();
+        }
+    });
+    let (task, begun) = (Path::new("/proc").join(from.recv()??), Instant::now());
+    while task.exists() {
+        if begun.elapsed() > LIMIT || Path::new("reached").exists() {
+            return Ok(1);
+        }
+        std::thread::yield_now();
+    }
+    Ok(5)
+}
+
+/// Whether the signal has come.
+static CAUGHT: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn caught(_signal: libc::c_int) {
+    CAUGHT.store(true, Ordering::Relaxed);
+}
+
+/// What a program does that catches the signal: it goes on.
+#[expect(unsafe_code, reason = "there is no other way to catch it")]
+fn catch_trap() -> u8 {
+    let handler: extern "C" fn(libc::c_int) = caught;
+    // SAFETY: the handler sets a flag and nothing else.
+    unsafe { libc::signal(libc::SIGSYS, handler as libc::sighandler_t) };
+    drop(std::fs::create_dir("a"));
+    if CAUGHT.load(Ordering::Relaxed) { 6 } else { 1 }
+}
+
+/// A profile that answers such calls so.
+fn answering(action: &str, calls: &str) -> String {
+    format!(
+        r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":[{calls}],"action":"SCMP_ACT_{action}"}}]}}"#
+    )
+}
+
+const MKDIR: &str = r#""mkdir","mkdirat""#;
+
+/// What a report tells of, with what each was answered with.
+fn answers(report: &Value) -> Vec<(&str, &str, u64)> {
+    let lines = report["denied"].as_array().into_iter().flatten();
+    lines
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or_default();
+            (text("call"), text("error"), line["count"].as_u64().unwrap_or_default())
+        })
+        .collect()
+}
+
+impl Place {
+    /// Runs this program, as another one, and gives its exit code and the report.
+    fn own(&self, flags: &[&str], what: &str) -> Result<(i32, Value), Failed> {
+        let own = std::env::current_exe()?;
+        let own = own.to_str().ok_or("a path")?;
+        let more: Vec<_> =
+            flags.iter().copied().chain(["-o", "json", "--report", "report"]).collect();
+        let output = self.run(&more, &[own, what]).output()?;
+        let report = std::fs::read(self.path("report")).unwrap_or_default();
+        let report =
+            serde_json::from_slice(&report).map_err(|error| format!("{error}: {output:?}"))?;
+        Ok((code(&output)?, report))
+    }
+}
+
+fn kills() -> Result<(), Failed> {
+    let place = Place::new(&answering("KILL_PROCESS", MKDIR))?;
+    // The command itself.
+    let output = place.run(&[], &["mkdir", "a"]).output()?;
+    let text = said(&output);
+    ensure(code(&output)? == 128 + libc::SIGSYS, &output)?;
+    ensure(text.contains("cinch: denied mkdir (KILL_PROCESS) to mkdir["), &text)?;
+    ensure(text.contains("  mkdir  KILL_PROCESS       1  mkdir\n"), &text)?;
+    ensure(text.contains("ended by SIGSYS") && !text.contains("not all calls"), &text)?;
+    // Processes that it has begun, which are gone at once; it goes on.
+    let script = "for name in a b c; do (mkdir $name; true) 2>/dev/null; done; exit 3";
+    let (code, _, report) = place.report(&[], script)?;
+    ensure(code == 3 && answers(&report) == [("mkdir", "KILL_PROCESS", 3)], &report)?;
+    let line = &report["denied"][0];
+    ensure(line.get("errno").is_none() && line["first"].get("args").is_none(), line)?;
+    ensure(report.get("untold").is_none() && report.get("signal").is_none(), &report)
+}
+
+fn kills_a_thread() -> Result<(), Failed> {
+    let place = Place::new(&answering("KILL_THREAD", MKDIR))?;
+    let (code, report) = place.own(&[], LOSER)?;
+    ensure(code == 5 && answers(&report) == [("mkdir", "KILL_THREAD", 1)], &report)?;
+    ensure(report.get("signal").is_none() && !place.path("a").exists(), &report)
+}
+
+fn traps() -> Result<(), Failed> {
+    let place = Place::new(&answering("TRAP", MKDIR))?;
+    let (code, report) = place.own(&[], CATCHER)?;
+    let untold = report["untold"].as_str().unwrap_or_default();
+    ensure(code == 6 && answers(&report).is_empty() && untold.contains("--log"), &report)?;
+    let (code, report) = place.own(&["--log"], CATCHER)?;
+    ensure(code == 6 && answers(&report) == [("mkdir", "TRAP", 1)], &report)?;
+    ensure(report.get("untold").is_none() && !place.path("a").exists(), &report)
+}
+
+fn kills_by_another() -> Result<(), Failed> {
+    let place = Place::new(&answering("KILL_PROCESS", r#""symlink","symlinkat""#))?;
+    let own = answering("KILL_PROCESS", MKDIR);
+    std::fs::write(place.path("own"), own)?;
+    let inside = [env!("CARGO_BIN_EXE_cinch"), "run", "--profile", "own", "-o", "json", "--report"];
+    let inside: Vec<_> = inside.into_iter().chain(["inner", "--", "mkdir", "a"]).collect();
+    let output =
+        place.run(&["-o", "json", "--report", "report"], &inside).stderr(Stdio::null()).output()?;
+    let read = |name: &str| -> Result<Value, Failed> {
+        Ok(serde_json::from_slice(&std::fs::read(place.path(name))?)?)
+    };
+    let (outer, inner) = (read("report")?, read("inner")?);
+    ensure(code(&output)? == 128 + libc::SIGSYS, &output)?;
+    ensure(answers(&inner) == [("mkdir", "KILL_PROCESS", 1)], &inner)?;
+    ensure(answers(&outer).is_empty() && outer.get("untold").is_none(), &outer)
+}
+
+fn kills_of_others() -> Result<(), Failed> {
+    let count = |count: u64| -> Result<(), Failed> {
+        let place = Place::new(&answering("KILL_PROCESS", MKDIR))?;
+        let script =
+            format!("for n in $(seq {count}); do (mkdir a; true) 2>/dev/null; done; exit 0");
+        let (_, _, report) = place.report(&["-q"], &script)?;
+        ensure(answers(&report) == [("mkdir", "KILL_PROCESS", count)], &report)
+    };
+    std::thread::scope(|scope| {
+        let all = [20, 30, 40].map(|times| scope.spawn(move || count(times)));
+        all.into_iter()
+            .try_for_each(|one| one.join().unwrap_or_else(|_panic| Err("a panic".into())))
+    })
+}
+
+fn deaf_nobody() -> Result<(), Failed> {
+    let place = Place::new(&answering("KILL_PROCESS", MKDIR))?;
+    let program = place.path("cinch");
+    std::fs::copy(env!("CARGO_BIN_EXE_cinch"), &program)?;
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755))?;
+    let mut run = Command::new(program);
+    run.args(["run", "--profile", "profile", "--", "mkdir", "a"]);
+    let output = run.current_dir(place.0.path()).uid(NOBODY).gid(NOBODY).output()?;
+    let text = said(&output);
+    ensure(code(&output)? == 128 + libc::SIGSYS, &output)?;
+    ensure(text.contains("is not known to have denied anything"), &text)?;
+    ensure(text.contains("needs CAP_AUDIT_READ: run cinch as root"), &text)
+}
+
+fn deaf_namespaces() -> Result<(), Failed> {
+    let place = Place::new(&answering("KILL_PROCESS", MKDIR))?;
+    let cases = [("--net", "network namespace"), ("--pid", "numbers of processes")];
+    for (namespace, told) in cases {
+        let run = place.run(&[], &["mkdir", "a"]);
+        let mut apart = Command::new("unshare");
+        apart.args([namespace, "--fork", "--"]).arg(run.get_program()).args(run.get_args());
+        let output = apart.current_dir(place.0.path()).output()?;
+        ensure(code(&output)? == 128 + libc::SIGSYS, &output)?;
+        ensure(said(&output).contains(told), (namespace, &output))?;
+    }
+    Ok(())
 }
 
 fn children() -> Result<(), Failed> {

@@ -22,13 +22,15 @@ pub(super) fn read(stamp: Stamp, rest: &str) -> Option<Seccomp<'_>> {
         }
     }
     let number = number?;
-    let arch = syscall::audit_arch(arch?).map(|arch| match arch {
+    let audit_arch = arch?;
+    let arch = syscall::audit_arch(audit_arch).map(|arch| match arch {
         Arch::X86_64 if number & syscall::X32_BIT != 0 => Arch::X32,
         arch => arch,
     });
     Some(Seccomp {
         subject: subject(stamp, rest),
         action: SeccompAction::of(code?),
+        audit_arch,
         arch,
         number,
         syscall: arch.and_then(|arch| syscall::name(arch, number)),

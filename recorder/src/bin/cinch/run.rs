@@ -2,16 +2,18 @@
 //!
 //! Where the profile's filter would answer with an error number, the one that is installed asks here, and gets that answer:
 //! for the command nothing is different, and no privilege is needed to see what it is denied. Should this process be
-//! killed, the kernel itself answers with ENOSYS: nobody waits for ever.
+//! killed, the kernel itself answers with ENOSYS: nobody waits for ever. Calls that kill or trap are left to the kernel, and
+//! known from its audit records where those may be heard.
 
 use std::{
     io::{self, Write as _},
     os::fd::AsFd as _,
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail};
-use filter::Program;
+use filter::{Call, Program};
 use profile::{kinds::seccomp::Flag, render::seccomp::Filter};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -19,7 +21,8 @@ use rustix::{
 };
 
 use self::{
-    denied::Denied,
+    denied::{Answer, Denied},
+    killed::{Deadly, Expected, Killed, One},
     listener::Listener,
     report::{Report, shown, signal_name},
     start::{Failed, Started, Under},
@@ -32,12 +35,14 @@ use crate::{
 
 mod choose;
 mod denied;
+mod forks;
+mod killed;
 mod listener;
 mod report;
 mod start;
 
 /// How long is waited in silence for what the command has left.
-const PATIENCE: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why nobody can listen.
 const BUSY: &str =
@@ -65,9 +70,11 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
         flags: kernel_flags(&named.filter, flags.log),
         privileges: flags.privileges,
     };
+    // Before there is anything to hear.
+    let killed = Killed::listen();
     let started = start::start(&file, &flags.command, &under, signals.before())
         .context("cannot start the command")?;
-    let mut supervised = Supervised::new(started, &program, flags)?;
+    let mut supervised = Supervised::new(started, &program, killed, flags)?;
     let over = supervised.follow(&signals)?;
     match supervised.started.failed() {
         Some(Failed::Program(error)) => return NotRun::new(first, &error).tell(),
@@ -80,12 +87,19 @@ pub(crate) fn run(flags: &RunFlags) -> anyhow::Result<ExitCode> {
         }
         None => {}
     }
+    let expected = Expected {
+        deadly: Deadly::of(&named.filter),
+        log: under.flags & libc::SECCOMP_FILTER_FLAG_LOG != 0,
+        ended: over.signal == Some(libc::SIGSYS),
+    };
+    let untold = supervised.settle(expected);
     let mut report = Report {
         command: flags.command.iter().map(|part| part.to_string_lossy().into_owned()).collect(),
         profile: &named.name,
         exit_code: over.code(),
         signal: over.signal.map(signal_name),
         unknown: supervised.unknown.clone(),
+        untold,
         denied: Vec::new(),
         others: 0,
         left: over.left,
@@ -127,6 +141,8 @@ struct Supervised<'a> {
     listener: Option<Listener>,
     /// Why nobody listens.
     unknown: Option<String>,
+    /// Calls that kill or trap, or why they are not heard of.
+    killed: Result<Killed, String>,
     denied: Denied,
     /// Whether each new denied call is told at once.
     live: bool,
@@ -161,7 +177,15 @@ struct Ready {
 }
 
 impl<'a> Supervised<'a> {
-    fn new(mut started: Started, program: &'a Program, flags: &RunFlags) -> anyhow::Result<Self> {
+    fn new(
+        mut started: Started,
+        program: &'a Program,
+        mut killed: Result<Killed, String>,
+        flags: &RunFlags,
+    ) -> anyhow::Result<Self> {
+        if let Ok(killed) = &mut killed {
+            killed.begun(started.process);
+        }
         let (listener, unknown) = match started.listener.take() {
             Some(Ok(from)) => {
                 (Some(Listener::new(from).context("cannot answer the command's calls")?), None)
@@ -174,7 +198,8 @@ impl<'a> Supervised<'a> {
         };
         let quiet = flags.quiet || (flags.output == Output::Json && flags.report.is_none());
         let denied = Denied::default();
-        Ok(Self { started, program, listener, unknown, denied, live: !quiet, leave: flags.leave })
+        let (live, leave) = (!quiet, flags.leave);
+        Ok(Self { started, program, listener, unknown, killed, denied, live, leave })
     }
 
     /// Answers until the command has ended, and all that it has started.
@@ -199,7 +224,7 @@ impl<'a> Supervised<'a> {
             let Some((code, signal)) = ended else { continue };
             if gone || stop || self.leave {
                 // What ended just now may not have been gone then.
-                let left = !self.ready(signals, Some(Timespec::default()))?.gone;
+                let left = !self.ready(signals, Some(Duration::ZERO))?.gone;
                 return Ok(Over { code, signal, left });
             }
             if !any && !said {
@@ -209,21 +234,76 @@ impl<'a> Supervised<'a> {
         }
     }
 
-    /// Waits for a call or a signal, as long as this.
-    fn ready(&self, signals: &Signals, patience: Option<Timespec>) -> anyhow::Result<Ready> {
-        let mut files = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
-        if let Some(listener) = &self.listener {
-            files.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
+    /// Waits for a call or a signal, as long as this; what is told meanwhile of calls that kill is taken in.
+    fn ready(&mut self, signals: &Signals, patience: Option<Duration>) -> anyhow::Result<Ready> {
+        let end = patience.map(|patience| Instant::now() + patience);
+        loop {
+            let mut files = vec![PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN)];
+            files.extend(
+                self.listener.iter().map(|it| PollFd::from_borrowed_fd(it.as_fd(), PollFlags::IN)),
+            );
+            let asked = files.len();
+            let heard = self.killed.iter().flat_map(Killed::waited);
+            files.extend(heard.map(|file| PollFd::from_borrowed_fd(file, PollFlags::IN)));
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
+            let left = left.map(|left| Timespec {
+                tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
+                tv_nsec: left.subsec_nanos().into(),
+            });
+            let interrupted = match poll(&mut files, left.as_ref()) {
+                Ok(_) => false,
+                Err(rustix::io::Errno::INTR) => true,
+                Err(error) => return Err(error).context("cannot wait for the command"),
+            };
+            let events: Vec<_> = files.iter().map(PollFd::revents).collect();
+            let (ours, told) = events.split_at(asked);
+            if told.iter().any(|events| !events.is_empty()) {
+                self.hear();
+            }
+            let any = interrupted || ours.iter().any(|events| !events.is_empty());
+            // Records of others are no news.
+            if !any && end.is_none_or(|end| Instant::now() < end) {
+                continue;
+            }
+            let listener = ours.get(1);
+            let asked = listener.is_some_and(|events| events.contains(PollFlags::IN));
+            let gone = listener.is_none_or(|events| events.contains(PollFlags::HUP));
+            return Ok(Ready { any, asked, gone });
         }
-        let any = match poll(&mut files, patience.as_ref()) {
-            Ok(number) => number > 0,
-            Err(rustix::io::Errno::INTR) => true,
-            Err(error) => return Err(error).context("cannot wait for the command"),
+    }
+
+    /// Takes in what has been told of calls that kill.
+    fn hear(&mut self) {
+        if let Ok(killed) = &mut self.killed {
+            let new = killed.read(self.program, &mut self.denied);
+            self.tell(&new);
+        }
+    }
+
+    /// Waits for what is still to be told of calls that kill, and gives why not all of them are known; none when they are.
+    fn settle(&mut self, expected: Expected) -> Option<String> {
+        let Expected { deadly, ended, .. } = expected;
+        let (new, untold) = match &mut self.killed {
+            Ok(killed) => {
+                let new = killed.settle(expected, self.program, &mut self.denied);
+                (new, killed.untold(expected))
+            }
+            Err(why) => (Vec::new(), Some(why.clone())),
         };
-        let listener = files.get(1).map(PollFd::revents);
-        let asked = listener.is_some_and(|events| events.contains(PollFlags::IN));
-        let gone = listener.is_none_or(|events| events.contains(PollFlags::HUP));
-        Ok(Ready { any, asked, gone })
+        self.tell(&new);
+        untold.filter(|_| deadly.kills || deadly.traps || ended)
+    }
+
+    fn tell(&self, calls: &[One]) {
+        for One { call, action, process, name, .. } in calls.iter().filter(|one| one.new) {
+            self.say_denied(call, Answer::Action(*action), *process, name);
+        }
+    }
+
+    fn say_denied(&self, call: &Call, answer: Answer, thread: u32, name: &str) {
+        let (call, architecture) = denied::name(call.arch, call.number);
+        let (call, answer) = (shown(&call, &architecture), answer.shown());
+        self.say(&format!("denied {call} ({answer}) to {name}[{thread}]"));
     }
 
     /// Answers some of the calls that wait.
@@ -236,14 +316,9 @@ impl<'a> Supervised<'a> {
         let name = thread_name(waiting.thread);
         let answered = listener.answer(&waiting, errno).context(failed)?;
         let Some(errno) = errno.filter(|_| answered) else { return Ok(()) };
-        let (call, thread) = (&waiting.call, waiting.thread);
-        if self.denied.add(call, errno, thread, &name) {
-            let (call, architecture) = denied::name(call.arch, call.number);
-            let error = denied::error_name(errno);
-            self.say(&format!(
-                "denied {} ({error}) to {name}[{thread}]",
-                shown(&call, &architecture)
-            ));
+        let (call, thread, answer) = (&waiting.call, waiting.thread, Answer::Errno(errno));
+        if self.denied.add(call, answer, thread, &name) {
+            self.say_denied(call, answer, thread, &name);
         }
         Ok(())
     }
@@ -270,6 +345,8 @@ impl<'a> Supervised<'a> {
     /// would answer with ENOSYS from now on.
     #[expect(unsafe_code, reason = "this process ends, and another one like it goes on")]
     fn go_on_answering(&mut self) {
+        // Nobody reads any more what it hears.
+        self.killed = Err(String::new());
         let Some(listener) = &mut self.listener else { return };
         // SAFETY: this process has a single thread, so no lock is held in the copy.
         if unsafe { libc::fork() } != 0 {

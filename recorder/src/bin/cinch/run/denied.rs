@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use filter::Call;
 use profile::{kinds::seccomp::Arch, syscall};
+use recorder::audit::SeccompAction;
 use serde::Serialize;
 
 /// How many different calls are told apart. There are some hundreds; a program may make up others.
@@ -20,8 +21,27 @@ pub(crate) struct Denied {
     pub(crate) others: u64,
 }
 
-/// What tells one from another: architecture, as the audit subsystem has it, number, error number.
-type Key = (u32, u32, u32);
+/// What tells one from another: architecture, as the audit subsystem has it, number, what it was answered with.
+type Key = (u32, u32, Answer);
+
+/// What a call was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Answer {
+    /// An error number.
+    Errno(u32),
+    /// Something that ends a thread or a process, or may.
+    Action(SeccompAction),
+}
+
+impl Answer {
+    /// As people know it.
+    pub(crate) fn shown(self) -> String {
+        match self {
+            Self::Errno(errno) => error_name(errno),
+            Self::Action(action) => action.as_str().to_uppercase(),
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Times {
@@ -33,12 +53,13 @@ struct Times {
 /// Who called first, and with what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Caller {
-    /// The thread, as it is numbered here.
+    /// The thread, as it is numbered here; of one that was ended or trapped, its process.
     pub(crate) thread: u32,
     /// What it is called.
     pub(crate) name: String,
-    #[serde(serialize_with = "as_hex")]
-    pub(crate) args: [u64; 6],
+    /// Not known of a call that has ended its thread, or trapped it.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_hex")]
+    pub(crate) args: Option<[u64; 6]>,
 }
 
 /// One call that was denied, as it is reported.
@@ -50,7 +71,9 @@ pub(crate) struct Line<'a> {
     pub(crate) architecture: String,
     /// What it was answered with.
     pub(crate) error: String,
-    pub(crate) errno: u32,
+    /// None where that is no error number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) errno: Option<u32>,
     pub(crate) count: u64,
     pub(crate) first: &'a Caller,
     /// How often by what name.
@@ -59,12 +82,13 @@ pub(crate) struct Line<'a> {
 
 impl Denied {
     /// Takes in a call; true when it is the first of its sort.
-    pub(crate) fn add(&mut self, call: &Call, errno: u32, thread: u32, name: &str) -> bool {
-        let key = (call.arch, call.number, errno);
+    pub(crate) fn add(&mut self, call: &Call, answer: Answer, thread: u32, name: &str) -> bool {
+        let key = (call.arch, call.number, answer);
         let room = self.calls.len() < CALLS;
         let Some(times) = self.calls.get_mut(&key) else {
             if room {
-                let first = Caller { thread, name: name.to_owned(), args: call.args };
+                let args = matches!(answer, Answer::Errno(_)).then_some(call.args);
+                let first = Caller { thread, name: name.to_owned(), args };
                 let by = BTreeMap::from([(name.to_owned(), 1)]);
                 self.calls.insert(key, Times { count: 1, first, by });
             } else {
@@ -86,9 +110,13 @@ impl Denied {
         let mut lines: Vec<_> = self
             .calls
             .iter()
-            .map(|(&(arch, number, errno), Times { count, first, by })| {
+            .map(|(&(arch, number, answer), Times { count, first, by })| {
                 let (call, architecture) = name(arch, number);
-                let error = error_name(errno);
+                let error = answer.shown();
+                let errno = match answer {
+                    Answer::Errno(errno) => Some(errno),
+                    Answer::Action(_) => None,
+                };
                 Line { call, number, architecture, error, errno, count: *count, first, by }
             })
             .collect();
@@ -113,7 +141,7 @@ pub(crate) fn name(arch: u32, number: u32) -> (String, String) {
 }
 
 /// What `errno.h` calls an error number that filters use.
-pub(crate) fn error_name(errno: u32) -> String {
+fn error_name(errno: u32) -> String {
     let name = match i32::try_from(errno).unwrap_or(i32::MAX) {
         0 => "as if it had succeeded",
         libc::EPERM => "EPERM",
@@ -135,8 +163,9 @@ pub(crate) fn error_name(errno: u32) -> String {
     name.to_owned()
 }
 
-fn as_hex<S: serde::Serializer>(args: &[u64; 6], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(args.iter().map(|arg| format!("{arg:#x}")))
+#[expect(clippy::ref_option, reason = "serde wants a reference")]
+fn as_hex<S: serde::Serializer>(args: &Option<[u64; 6]>, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(args.iter().flatten().map(|arg| format!("{arg:#x}")))
 }
 
 #[cfg(test)]
@@ -152,11 +181,11 @@ mod tests {
     #[test]
     fn calls_are_told_apart_by_architecture_number_and_answer() {
         let mut denied = Denied::default();
-        assert!(denied.add(&call(X86_64, 83), 1, 7, "sh"));
-        assert!(!denied.add(&call(X86_64, 83), 1, 8, "mkdir"));
-        assert!(denied.add(&call(X86_64, 83), 38, 8, "mkdir"));
-        assert!(denied.add(&call(0x4000_0003, 83), 1, 9, "old"));
-        assert!(denied.add(&call(X86_64, syscall::X32_BIT + 520), 1, 9, "x"));
+        assert!(denied.add(&call(X86_64, 83), Answer::Errno(1), 7, "sh"));
+        assert!(!denied.add(&call(X86_64, 83), Answer::Errno(1), 8, "mkdir"));
+        assert!(denied.add(&call(X86_64, 83), Answer::Errno(38), 8, "mkdir"));
+        assert!(denied.add(&call(0x4000_0003, 83), Answer::Errno(1), 9, "old"));
+        assert!(denied.add(&call(X86_64, syscall::X32_BIT + 520), Answer::Errno(1), 9, "x"));
         let shown: Vec<_> = denied
             .lines()
             .iter()
@@ -182,11 +211,11 @@ mod tests {
     fn a_program_that_makes_up_numbers_and_names_cannot_fill_the_memory() {
         let mut denied = Denied::default();
         for number in 0..5000 {
-            denied.add(&call(X86_64, 1000 + number), 1, 1, "x");
+            denied.add(&call(X86_64, 1000 + number), Answer::Errno(1), 1, "x");
         }
         assert_eq!((denied.lines().len(), denied.others), (CALLS, 5000 - 1024));
         for name in 0..1000 {
-            denied.add(&call(X86_64, 1000), 1, 1, &format!("x{name}"));
+            denied.add(&call(X86_64, 1000), Answer::Errno(1), 1, &format!("x{name}"));
         }
         let lines = denied.lines();
         assert_eq!((lines[0].count, lines[0].by.len()), (1001, NAMES));

@@ -21,6 +21,9 @@ pub(crate) struct Report<'a> {
     /// Why denied calls are not known; none when they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) unknown: Option<String>,
+    /// Why some calls are not known whose action is to kill or to trap; none when all of them are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) untold: Option<String>,
     pub(crate) denied: Vec<Line<'a>>,
     /// Calls beyond the number that is told apart.
     #[serde(skip_serializing_if = "is_zero")]
@@ -47,10 +50,19 @@ impl<'a> Report<'a> {
             // Writing to a String does not fail.
             writeln!(text, "cinch: {line}").unwrap_or_default();
         };
-        match (&self.unknown, &self.denied[..]) {
-            (Some(why), _) => say(format_args!("which calls were denied is not known: {why}")),
-            (None, []) => say(format_args!("the profile {} denied nothing", self.profile)),
-            (None, lines) => {
+        if let Some(why) = &self.unknown {
+            say(format_args!("which calls were denied is not known: {why}"));
+        }
+        match &self.denied[..] {
+            [] if self.unknown.is_some() => {}
+            [] if self.untold.is_some() => {
+                say(format_args!(
+                    "the profile {} is not known to have denied anything",
+                    self.profile
+                ));
+            }
+            [] => say(format_args!("the profile {} denied nothing", self.profile)),
+            lines => {
                 say(format_args!("the profile {} denied:", self.profile));
                 let rows: Vec<_> = lines.iter().map(row).collect();
                 let width = |of: fn(&Row) -> &str| rows.iter().map(|r| of(r).chars().count()).max();
@@ -64,9 +76,12 @@ impl<'a> Report<'a> {
         if self.others > 0 {
             say(format_args!("  and {} calls with other numbers", self.others));
         }
+        if let Some(why) = &self.untold {
+            say(format_args!("not all calls are known whose action is to kill or to trap: {why}"));
+        }
         if let Some(signal) = self.signal {
             let why = if signal == "SIGSYS" {
-                ", as calls are whose action is to kill or to trap; the audit log names them"
+                ", as calls are whose action is to kill or to trap"
             } else {
                 ""
             };
@@ -134,8 +149,9 @@ pub(crate) fn signal_name(number: i32) -> &'static str {
 #[cfg(test)]
 mod tests {
     use filter::Call;
+    use recorder::audit::SeccompAction;
 
-    use super::*;
+    use super::{super::denied::Answer, *};
 
     fn report() -> Report<'static> {
         Report {
@@ -144,6 +160,7 @@ mod tests {
             exit_code: 0,
             signal: None,
             unknown: None,
+            untold: None,
             denied: Vec::new(),
             others: 0,
             left: false,
@@ -157,7 +174,7 @@ mod tests {
         for (number, arch, name) in
             [(83, arch, "sh"), (83, arch, "mkdir"), (165, arch, "sh"), (21, 0x4000_0003, "old")]
         {
-            denied.add(&Call { number, arch, ..Call::default() }, 1, 7, name);
+            denied.add(&Call { number, arch, ..Call::default() }, Answer::Errno(1), 7, name);
         }
         let mut report = report();
         report.denied(&denied);
@@ -182,5 +199,31 @@ mod tests {
         assert_eq!(unknown.text(), "cinch: which calls were denied is not known: it is so\n");
         let killed = Report { signal: Some("SIGSYS"), ..report() };
         assert!(killed.text().contains("whose action is to kill"));
+        let untold = Report { untold: Some("it is so".to_owned()), ..report() };
+        assert_eq!(
+            untold.text(),
+            "cinch: the profile web is not known to have denied anything\n\
+             cinch: not all calls are known whose action is to kill or to trap: it is so\n"
+        );
+    }
+
+    #[test]
+    fn a_call_that_killed_is_a_line_like_others_without_what_is_not_known_of_it() {
+        let mut denied = Denied::default();
+        let answer = Answer::Action(SeccompAction::KillProcess);
+        denied.add(&Call { number: 83, arch: 0xc000_003e, ..Call::default() }, answer, 7, "sh");
+        let unknown = Some("it is so".to_owned());
+        let mut report = Report { unknown, ..report() };
+        report.denied(&denied);
+        let json = serde_json::to_value(&report).unwrap();
+        let line = &json["denied"][0];
+        assert_eq!((&line["call"], &line["error"]), (&"mkdir".into(), &"KILL_PROCESS".into()));
+        assert_eq!((line.get("errno"), line["first"].get("args")), (None, None));
+        let text = report.text();
+        assert!(
+            text.starts_with("cinch: which calls were denied is not known: it is so\n"),
+            "{text}"
+        );
+        assert!(text.contains("KILL_PROCESS       1  sh"), "{text}");
     }
 }
