@@ -56,7 +56,7 @@ pub(crate) fn is_on_layers(folder: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn layers_are_told_as_they_are_seen() -> Result<(), Failed> {
-    let told = act("is_on_layers", |folder| {
+    let mut told = act("is_on_layers", |folder| {
         for name in ["lower", "upper", "work", "root"] {
             fs::create_dir(folder.join(name))?;
         }
@@ -65,6 +65,8 @@ pub(crate) fn layers_are_told_as_they_are_seen() -> Result<(), Failed> {
             .iter()
             .try_for_each(|name| fs::write(folder.join("lower").join(name), "x"))
     })?;
+    // Who mounts layers has the kernel look into this folder, which hooks tell and tracepoints do not.
+    told.files.remove("work/");
     exactly(
         &told,
         &[
