@@ -8,7 +8,7 @@ use profile::{
     bindings::{Binding, Bindings, Target},
     glob::Glob,
     image::{Pattern, Reference},
-    kinds::{Override, ProfileKind, WhenMissing},
+    kinds::{Override, ProfileKind, WhenMissing, WhenNotReady},
     mechanism::Mechanism,
 };
 
@@ -102,5 +102,6 @@ fn binding(n: usize, image: Pattern) -> Binding {
         containers: Box::default(),
         overriding: Override::Always,
         when_missing: WhenMissing::Admit,
+        when_not_ready: WhenNotReady::Bind,
     }
 }
