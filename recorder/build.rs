@@ -19,7 +19,6 @@ fn main() -> anyhow::Result<()> {
         "x86_64" => "x86",
         "aarch64" => "arm64",
         "riscv64" => "riscv",
-        "s390x" => "s390",
         other => bail!("no programs for the kernel of {other} yet"),
     };
     let clang = env::var("CLANG").unwrap_or_else(|_| "clang".to_owned());

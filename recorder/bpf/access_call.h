@@ -62,45 +62,6 @@ struct {
 	TYPE(value, struct call);
 } access_calls SEC(".maps");
 
-INLINE u64 argument(const struct pt_regs *regs, u32 abi, int which)
-{
-#if defined(__TARGET_ARCH_x86)
-	if (abi == COMPAT) {
-		switch (which) {
-		case 0: return (u32)regs->bx;
-		case 1: return (u32)regs->cx;
-		case 2: return (u32)regs->dx;
-		case 3: return (u32)regs->si;
-		case 4: return (u32)regs->di;
-		default: return (u32)regs->bp;
-		}
-	}
-	switch (which) {
-	case 0: return regs->di;
-	case 1: return regs->si;
-	case 2: return regs->dx;
-	case 3: return regs->r10;
-	case 4: return regs->r8;
-	default: return regs->r9;
-	}
-#elif defined(__TARGET_ARCH_arm64)
-	return which == 0 ? regs->orig_x0 : regs->regs[which];
-#else
-	return 0;
-#endif
-}
-
-INLINE u64 number_of(const struct pt_regs *regs)
-{
-#if defined(__TARGET_ARCH_x86)
-	return regs->orig_ax;
-#elif defined(__TARGET_ARCH_arm64)
-	return (u32)regs->syscallno;
-#else
-	return ~0ULL;
-#endif
-}
-
 /* The file that a number stands for; 0 where there is none. */
 INLINE struct file *file_of(struct task_struct *task, u64 number)
 {

@@ -3,19 +3,6 @@
 #pragma once
 #include "access_call.h"
 
-INLINE u64 next_instruction(struct task_struct *task)
-{
-	struct pt_regs *regs = task_pt_regs(task);
-
-#if defined(__TARGET_ARCH_x86)
-	return regs->ip;
-#elif defined(__TARGET_ARCH_arm64)
-	return regs->pc;
-#else
-	return 0;
-#endif
-}
-
 /* The name that a program was started by, as the kernel has it. */
 APART int tell_script(u64 name, u64 ns)
 {
@@ -70,7 +57,7 @@ int access_exec(u64 *context)
 		ways |= USE_EXEC;
 	else
 		tell_script((u64)name, ns);
-	linker = file_at(task, next_instruction(task));
+	linker = file_at(task, instruction_of(task_pt_regs(task)));
 	for (int i = 0; i < 2; i++) {
 		struct file *file = i ? linker : program->file;
 

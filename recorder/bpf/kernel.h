@@ -148,19 +148,6 @@ struct mm_struct {
 	struct file *exe_file;
 } CORE;
 
-#if defined(__TARGET_ARCH_x86)
-struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip;
-} CORE;
-#elif defined(__TARGET_ARCH_arm64)
-struct pt_regs {
-	u64 regs[31];
-	u64 pc;
-	u64 orig_x0;
-	s32 syscallno;
-} CORE;
-#endif
-
 struct vm_area_struct {
 	struct file *vm_file;
 } CORE;
@@ -208,6 +195,7 @@ struct cred {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	s32 pid;
 	s32 tgid;
 	struct task_struct *real_parent;

@@ -2,7 +2,7 @@
 /* What is known of each mount namespace: a slot, claimed here in the kernel by the first thing that is recorded in it.
  * Nothing is sent to anybody, so nothing can be lost with nobody reading. */
 #pragma once
-#include "kernel.h"
+#include "machine.h"
 
 /* How many namespaces can be told apart at once; user space makes the map this large. */
 #define SLOTS 16384
@@ -13,8 +13,6 @@
 #define NAME 120
 /* The longest line of parents that is followed to find the first process. */
 #define ANCESTORS 64
-
-enum abi { NATIVE, COMPAT, X32, ABIS };
 
 /* What a namespace is. */
 enum state { CLAIMED = 0, HOST = 2, CONTAINER = 3 };
@@ -138,10 +136,6 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 		probe_read_kernel_str(slot->parent, sizeof(slot->parent), above->name);
 }
 
-/* Of the kernel's own task, which nearly all processes of the host have as well: the kernel never frees it. Each
- * time the programs are loaded they find it out again; 0 until then. */
-u64 host_proxy;
-
 /* Whether a namespace is the one of the first process. */
 APART int is_host(u64 ns)
 {
@@ -158,10 +152,8 @@ APART int is_host(u64 ns)
 	}
 	if (task->tgid != 0)
 		return 0;
-	if (namespace_id(task->nsproxy->mnt_ns) == ns) {
-		host_proxy = (u64)task->nsproxy;
+	if (namespace_id(task->nsproxy->mnt_ns) == ns)
 		return 1;
-	}
 	/* The first process may have gone elsewhere. What the kernel itself has started is under another one. */
 	return below->tgid == 1 && namespace_id(below->nsproxy->mnt_ns) == ns;
 }

@@ -1,35 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* Records which system calls each container makes: a bit for each in its slot. */
 #pragma once
-#include "slots.h"
-
-/* Whether a task is in a call of the machine's narrower form. */
-INLINE int is_narrow(struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_x86)
-	return task->thread_info.status & 2; /* TS_COMPAT */
-#elif defined(__TARGET_ARCH_arm64)
-	return !!(task->thread_info.flags & (1 << 22)); /* TIF_32BIT */
-#else
-	return 0;
-#endif
-}
-
-INLINE u32 abi_of(struct task_struct *task, u64 *number)
-{
-	if (is_narrow(task))
-		return COMPAT;
-#if defined(__TARGET_ARCH_x86)
-	if (*number & 0x40000000) { /* __X32_SYSCALL_BIT */
-		*number &= ~0x40000000ULL;
-		return X32;
-	}
-#endif
-	return NATIVE;
-}
+#include "stacks.h"
 
 /* Records a call that is perhaps new. */
-static __attribute__((noinline)) int note(u64 number)
+static __attribute__((noinline)) int note(u64 number, u64 registers)
 {
 	struct task_struct *task = get_current_task_btf();
 	struct slot *slot = any_slot_of(task);
@@ -38,8 +13,10 @@ static __attribute__((noinline)) int note(u64 number)
 
 	if (!slot)
 		return 0;
-	if (slot->state == HOST && !host_proxy)
-		is_host(slot->ns);
+	note_stack(task, registers, slot, number);
+	/* What the host does is read by nobody. */
+	if (slot->state == HOST)
+		return 0;
 	abi = abi_of(task, &number);
 	if (number >= WORDS * 64) {
 		__sync_fetch_and_add(&slot->overflow, 1);
@@ -52,8 +29,7 @@ static __attribute__((noinline)) int note(u64 number)
 	word = &slot->workload[abi][place];
 	if (*word & bit)
 		return 0;
-	/* What the host does is noted as well, and read by nobody: it is not looked at again. */
-	if (slot->state != HOST && !is_workload(task, namespace_of(task))) {
+	if (!is_workload(task, namespace_of(task))) {
 		word = &slot->setup[abi][place];
 		if (*word & bit)
 			return 0;
@@ -63,26 +39,32 @@ static __attribute__((noinline)) int note(u64 number)
 	return 0;
 }
 
-/* Each call of each process comes through here: what is not new is found out with as little as possible, and nothing of
- * what is done otherwise is in this function, as it would have to save registers for that. */
-SEC("raw_tp/sys_enter")
-int sys_enter(struct bpf_raw_tracepoint_args *ctx)
+/* Each call of each process comes through here: what is not new is found out with as little as possible and without a
+ * call, and nothing of what is done otherwise is in this function, as it would have to save registers for that. */
+SEC("tp_btf/sys_enter")
+int sys_enter(u64 *ctx)
 {
-	u64 number = ctx->args[1];
-	struct task_struct *task = get_current_task_btf();
-	struct nsproxy *nsproxy = task->nsproxy;
+	const struct pt_regs *regs = (void *)ctx[0];
+	u64 number = ctx[1];
+	u64 registers = address_of(regs);
+	u64 *known = known_of(registers);
 	struct slot *slot;
-	u64 id;
+	u64 place;
 
-	if ((u64)nsproxy == *(volatile u64 *)&host_proxy)
+	if (!known)
 		return 0;
-	id = namespace_id(nsproxy->mnt_ns);
-	slot = slot_at(place_of(id));
-	/* There are more than 16 words of bits. */
-	if (slot && slot->ns == id && number < WORDS * 64 && !is_narrow(task) &&
-	    slot->workload[NATIVE][number / 64 & 15] >> (number & 63) & 1)
-		return 0;
-	return note(number);
+	place = *(volatile u64 *)known ^ known_as(registers);
+	if (place <= OF_HOST && number < WORDS * 64 && !may_move(number)) {
+		if (place == OF_HOST)
+			return 0;
+		slot = slot_at((u32)place);
+		if (!slot)
+			return 0;
+		/* There are more than 16 words of bits. */
+		if (slot->workload[NATIVE][number / 64 & 15] >> (number & 63) & 1 && is_surely_native(regs))
+			return 0;
+	}
+	return note(number, registers);
 }
 
 /* What a filter refuses never gets to sys_enter, which comes after it, and yet leaves through here: a call that failed
@@ -92,7 +74,7 @@ static __attribute__((noinline)) int note_failed(const struct pt_regs *regs, lon
 	struct task_struct *task = get_current_task_btf();
 	struct mnt_namespace *ns;
 	struct slot *slot;
-	u64 number = 0, bit;
+	u64 number, bit;
 	u32 place, abi;
 
 	/* EPERM, EACCES, ENOSYS: others are answers to calls that were under way when this began. */
@@ -106,13 +88,7 @@ static __attribute__((noinline)) int note_failed(const struct pt_regs *regs, lon
 	slot = find(namespace_id(ns));
 	if (!slot || slot->state != CONTAINER)
 		return 0;
-#if defined(__TARGET_ARCH_x86)
-	probe_read_kernel(&number, sizeof(regs->orig_ax), __builtin_preserve_access_index(&regs->orig_ax));
-#elif defined(__TARGET_ARCH_arm64)
-	probe_read_kernel(&number, sizeof(regs->syscallno), __builtin_preserve_access_index(&regs->syscallno));
-#else
-	return 0;
-#endif
+	number = number_of(regs);
 	abi = abi_of(task, &number);
 	bit = 1ULL << (number & 63);
 	place = (u32)(number >> 6) & 15;
@@ -124,12 +100,12 @@ static __attribute__((noinline)) int note_failed(const struct pt_regs *regs, lon
 	return 0;
 }
 
-SEC("raw_tp/sys_exit")
-int sys_exit(struct bpf_raw_tracepoint_args *ctx)
+SEC("tp_btf/sys_exit")
+int sys_exit(u64 *ctx)
 {
-	long result = (long)ctx->args[1];
+	long result = (long)ctx[1];
 
 	if (result >= 0)
 		return 0;
-	return note_failed((const void *)ctx->args[0], result);
+	return note_failed((const void *)ctx[0], result);
 }

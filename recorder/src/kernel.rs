@@ -1,8 +1,11 @@
 //! The programs in the kernel: loading them, attaching them, reading what they have recorded.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
-use aya::include_bytes_aligned;
+use aya::{Btf, EbpfError, include_bytes_aligned};
 
 use crate::{
     apart,
@@ -21,6 +24,7 @@ use permission::Permissions;
 pub use processes::EndedProcesses;
 pub use slot::{Calls, Muted, Slot};
 use slots::Slots;
+use stacks::Stacks;
 
 mod access;
 mod error;
@@ -34,6 +38,7 @@ mod processes;
 mod ring;
 mod slot;
 mod slots;
+mod stacks;
 
 /// How many namespaces can be told apart at once.
 pub const SLOTS: u32 = 16_384;
@@ -67,6 +72,7 @@ pub struct Lost {
 #[derive(Debug)]
 pub struct Recording {
     slots: Slots,
+    stacks: Option<Stacks>,
     permissions: Option<Box<Permissions>>,
     accesses: Option<Box<Accesses>>,
     /// What recorders of other versions have left, as long as not all of it is kept.
@@ -107,18 +113,25 @@ impl Recording {
         let slots = Slots::new(loaded.map("slots")?, &loaded.map("control")?, Form::OURS)
             .map_err(KernelError::Read)?;
         Form::OURS.write(&loaded)?;
+        // It is large, and needed no longer than this.
+        let types = Btf::from_sys_fs()
+            .map_err(|error| KernelError::Load(Box::new(EbpfError::BtfError(error))))?;
+        let stacks = watch.calls.then(|| Stacks::new(&loaded)).transpose()?;
         if watch.calls {
-            loaded.raw_tracepoint("sys_enter", "sys_enter")?;
-            slots.look_at_host_again().map_err(KernelError::Read)?;
+            loaded.calls(&types)?;
         }
         if watch.denials {
             // After the other: what has begun before this one runs was seen to begin.
-            loaded.raw_tracepoint("sys_exit", "sys_exit")?;
+            loaded.tracepoint("sys_exit", "sys_exit", &types)?;
+        }
+        if let Some(stacks) = &stacks {
+            stacks.allow()?;
         }
         let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
-        let accesses = watch.accesses.then(|| access::programs::attach(&mut loaded)).transpose()?;
+        let accesses =
+            watch.accesses.then(|| access::programs::attach(&mut loaded, &types)).transpose()?;
         let accesses = accesses.map(Box::new);
-        Ok(Self { slots, permissions, accesses, formers: Vec::new(), loaded })
+        Ok(Self { slots, stacks, permissions, accesses, formers: Vec::new(), loaded })
     }
 
     /// What is in a slot; none while no container has claimed it.
@@ -168,7 +181,12 @@ impl Recording {
             }
         }
         let gone = own;
-        let last = self.slots.release(&gone).map_err(KernelError::Read)?;
+        let forget = |places: &HashSet<u32>| {
+            if let Some(stacks) = &self.stacks {
+                stacks.forget(|place| places.contains(&place));
+            }
+        };
+        let last = self.slots.release(&gone, forget).map_err(KernelError::Read)?;
         let namespaces = gone.iter().map(|(_, namespace)| *namespace).collect();
         if let Some(permissions) = &mut self.permissions {
             permissions.forget(&namespaces).map_err(KernelError::Read)?;

@@ -458,8 +458,8 @@ fn gone(ids: &(BTreeSet<u32>, BTreeSet<u32>)) -> Result<(), Failed> {
 fn nothing_is_attached_after_a_recording() -> Result<(), Failed> {
     let mut recorder = recorder(Path::new(""))?;
     let ids = held(recorder.id())?;
-    ensure(ids.0.len() == 2 && ids.1.len() == 2, "two programs are attached")?;
-    ensure(known(&ids) == 4, "they are known while it is recorded")?;
+    ensure(ids.0.len() == 3 && ids.1.len() == 3, "three programs are attached")?;
+    ensure(known(&ids) == 6, "they are known while it is recorded")?;
     recorder.stdin.as_mut().ok_or("no standard input")?.write_all(b"stop\n")?;
     says(&mut recorder, "not recording")?;
     gone(&ids)?;
@@ -473,7 +473,7 @@ fn nothing_is_attached_after_unpin() -> Result<(), Failed> {
     let mut ids = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..2 {
         let recording = Recording::pinned(&folder, DENIALS)?;
-        for name in ["link_sys_enter", "link_sys_exit"] {
+        for name in ["link_stack_given", "link_sys_enter", "link_sys_exit"] {
             let link = FdLink::from(PinnedLink::from_pin(folder.join(name))?).info()?;
             ids.0.insert(link.program_id());
             ids.1.insert(link.id());
@@ -483,7 +483,7 @@ fn nothing_is_attached_after_unpin() -> Result<(), Failed> {
         let recording = Recording::pinned(&folder, DENIALS)?;
         ensure(has(&slot(&recording, first)?, "chdir"), "they go on when nobody holds them")?;
     }
-    ensure(ids.0.len() == 4 && ids.1.len() == 4, "each time they are others")?;
+    ensure(ids.0.len() == 6 && ids.1.len() == 6, "each time they are others")?;
     Recording::unpin(&folder)?;
     ensure(!folder.exists(), "the folder is removed")?;
     gone(&ids)

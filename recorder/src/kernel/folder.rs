@@ -30,6 +30,9 @@ const FORMER: &str = "former_";
 /// The map that is put aside last: as long as it is not there, the others have not all been.
 const LAST: &str = "control";
 
+/// The program that ends last: what others remember holds only as long as it runs.
+pub(super) const LAST_PROGRAM: &str = "stack_given";
+
 /// It is there.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
@@ -153,7 +156,9 @@ impl Folder {
 
     /// Ends programs, but not these.
     pub(super) fn end_others(&self, but: &[&str]) -> Result<(), KernelError> {
-        for name in self.names()? {
+        let mut names = self.names()?;
+        names.sort_by_key(|name| name.strip_prefix(LINK) == Some(LAST_PROGRAM));
+        for name in names {
             let is_other = name.strip_prefix(LINK).is_some_and(|program| !but.contains(&program));
             if is_other || name == NEW {
                 unlink(&self.0.join(name))?;

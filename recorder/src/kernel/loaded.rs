@@ -10,8 +10,8 @@ use aya::{
 use aya_obj::Object;
 
 use super::{
-    KernelError, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder::Folder, form,
-    former::Former,
+    KernelError, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder, folder::Folder,
+    form, former::Former, stacks,
 };
 
 /// Maps that take much memory, and for whom: where these are not watched they have one entry.
@@ -111,6 +111,16 @@ impl Loaded {
         })
     }
 
+    /// Runs the programs that record calls. What they know of the kernel's stacks they keep only from when all of them run,
+    /// and as long as they do: forks are seen from before until after calls are.
+    pub(super) fn calls(&mut self, types: &Btf) -> Result<(), KernelError> {
+        const FORKS: &str = folder::LAST_PROGRAM;
+        let forks =
+            self.begun(FORKS, |program| tracepoint(program, "sched_process_fork", types))?;
+        self.tracepoint("sys_enter", "sys_enter", types)?;
+        self.keep(FORKS, forks)
+    }
+
     /// Ends programs that are pinned and were not attached by this one, and gives what those of another form have seen.
     pub(super) fn end_others(&self) -> Result<Vec<Former>, KernelError> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
@@ -126,12 +136,7 @@ impl Loaded {
         tracepoint: &str,
         types: &Btf,
     ) -> Result<(), KernelError> {
-        self.attach(name, |program| {
-            let program: &mut BtfTracePoint = program.try_into()?;
-            program.load(tracepoint, types)?;
-            let link = program.attach()?;
-            Ok(program.take_link(link)?.into())
-        })
+        self.attach(name, |program| self::tracepoint(program, tracepoint, types))
     }
 
     /// Loads a program for a hook of the kernel's security modules, without running it yet.
@@ -162,14 +167,27 @@ impl Loaded {
         name: &'static str,
         attach: impl FnOnce(&mut Program) -> Result<FdLink, ProgramError>,
     ) -> Result<(), KernelError> {
+        let link = self.begun(name, attach)?;
+        self.keep(name, link)
+    }
+
+    /// A program runs as long as its link is held, or until it is kept elsewhere.
+    fn begun(
+        &mut self,
+        name: &'static str,
+        attach: impl FnOnce(&mut Program) -> Result<FdLink, ProgramError>,
+    ) -> Result<FdLink, KernelError> {
         let program = self.object.program_mut(name).ok_or(KernelError::Different(name))?;
-        let link = attach(program).map_err(|error| {
+        attach(program).map_err(|error| {
             if is_refusal(&error) {
                 KernelError::Refused(Box::new(error))
             } else {
                 KernelError::Attach { program: name, source: Box::new(error) }
             }
-        })?;
+        })
+    }
+
+    fn keep(&mut self, name: &'static str, link: FdLink) -> Result<(), KernelError> {
         match &self.folder {
             Some(folder) => folder.pin(name, link)?,
             None => self.links.push(link),
@@ -177,6 +195,17 @@ impl Loaded {
         self.attached.push(name);
         Ok(())
     }
+}
+
+fn tracepoint(
+    program: &mut Program,
+    tracepoint: &str,
+    types: &Btf,
+) -> Result<FdLink, ProgramError> {
+    let program: &mut BtfTracePoint = program.try_into()?;
+    program.load(tracepoint, types)?;
+    let link = program.attach()?;
+    Ok(program.take_link(link)?.into())
 }
 
 /// A map as the object has it.
@@ -206,14 +235,15 @@ fn is_ours(folder: &Folder, maps: &[Definition]) -> Result<bool, KernelError> {
     Ok(true)
 }
 
-/// The object's maps. Those of constants are none: they come with each program anew.
+/// The object's maps that are pinned. Those of constants, and of what only the running programs know, come with these anew.
 fn maps(watch: Watch) -> Result<Vec<Definition>, KernelError> {
     if OBJECT.is_empty() {
         return Err(KernelError::Empty);
     }
     let object =
         Object::parse(OBJECT).map_err(|error| KernelError::Load(Box::new(error.into())))?;
-    let maps = object.maps.into_iter().filter(|(name, _)| !name.starts_with('.'));
+    let maps =
+        object.maps.into_iter().filter(|(name, _)| !name.starts_with('.') && name != stacks::MAP);
     Ok(maps
         .map(|(name, map)| {
             let (key, value) = (map.key_size(), map.value_size());

@@ -113,11 +113,6 @@ impl Slot {
     }
 }
 
-/// Whether the slot with this second word is the host's own.
-pub(super) fn is_hosts(state: u64) -> bool {
-    halves(state)[0] == HOST
-}
-
 /// The two numbers of four bytes in a word, in the machine's order.
 fn halves(word: u64) -> [u32; 2] {
     [0, 4].map(|at| {

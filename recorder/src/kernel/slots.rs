@@ -1,7 +1,7 @@
 //! The slots of all mount namespaces in the kernel's memory, which is mapped here: looking at them costs no system call.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     io,
     os::fd::{AsFd as _, OwnedFd},
     sync::{
@@ -14,7 +14,7 @@ use super::{
     Lost,
     form::Form,
     mapped::Mapped,
-    slot::{self, LEAVING, Muted, Slot},
+    slot::{LEAVING, Muted, Slot},
 };
 
 /// The slots, and what is known of all of them.
@@ -92,8 +92,13 @@ impl Slots {
     }
 
     /// Frees slots of namespaces that are gone, if they still are theirs, and gives what was in them last. Should a
-    /// namespace not be gone, what it does from now on is in another slot.
-    pub(super) fn release(&self, leaving: &[(u32, u64)]) -> io::Result<Vec<Slot>> {
+    /// namespace not be gone, what it does from now on is in another slot. `forget` is told the places when no program
+    /// finds them any more, before another namespace may have them.
+    pub(super) fn release(
+        &self,
+        leaving: &[(u32, u64)],
+        forget: impl FnOnce(&HashSet<u32>),
+    ) -> io::Result<Vec<Slot>> {
         let mut marked = Vec::with_capacity(leaving.len());
         for &(place, namespace) in leaving {
             let is_it = self.with(place, |words, _| {
@@ -111,6 +116,7 @@ impl Slots {
         }
         // Programs that had found a slot before it was marked end in here.
         wait_for_programs();
+        forget(&marked.iter().map(|(place, _)| *place).collect());
         let mut last = Vec::with_capacity(marked.len());
         for (place, namespace) in marked {
             let slot = self.with(place, |words, _| {
@@ -130,21 +136,6 @@ impl Slots {
         }
         self.unmap();
         Ok(last)
-    }
-
-    /// Has programs that were loaded now look at the host's namespace again: that is how they learn to know it.
-    pub(super) fn look_at_host_again(&self) -> io::Result<()> {
-        for place in self.used() {
-            self.with(place, |words, _| {
-                let Form { state, workload, abis, words: each, .. } = self.form;
-                if slot::is_hosts(words[state].load(Ordering::Relaxed)) {
-                    for word in &words[workload..workload + abis * each] {
-                        word.store(0, Ordering::Relaxed);
-                    }
-                }
-            })?;
-        }
-        Ok(())
     }
 
     /// Unmaps pages in which no slot is claimed.

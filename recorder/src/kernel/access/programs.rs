@@ -10,7 +10,7 @@ use std::{
 };
 
 use aya::{
-    Btf, EbpfError,
+    Btf,
     maps::{Array, Map, MapData, MapError},
     util::nr_cpus,
 };
@@ -103,7 +103,7 @@ const SILENT: [&str; 6] = [
 const SPANS: usize = 16;
 
 /// Attaches the programs.
-pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelError> {
+pub(in crate::kernel) fn attach(loaded: &mut Loaded, types: &Btf) -> Result<Accesses, KernelError> {
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
     let data = |name| MapData::from_fd(loaded.map(name)?).map_err(of_map);
     let ring = ring(&data("access_events")?)?;
@@ -112,11 +112,9 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
         Map::Array(data("access_calls")?).try_into().map_err(of_map)?;
     let mut silent: Array<_, [u64; SPANS]> =
         Map::Array(data("access_silent")?).try_into().map_err(of_map)?;
-    let types = Btf::from_sys_fs()
-        .map_err(|error| KernelError::Load(Box::new(EbpfError::BtfError(error))))?;
     let mut tiers = Tiers::default();
     for (groups, hooks) in HOOKS {
-        let tier = match hooked(loaded, hooks, &types)? {
+        let tier = match hooked(loaded, hooks, types)? {
             None => Tier::Hooks,
             Some(why) => {
                 tiers.why.extend(groups.iter().map(|group| (*group, why.clone())));
@@ -131,13 +129,13 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
         table.set(place, call, 0).map_err(of_map)?;
     }
     if told.iter().any(|group| *group != Group::Capabilities) {
-        loaded.tracepoint("access_exit", "sys_exit", &types)?;
+        loaded.tracepoint("access_exit", "sys_exit", types)?;
     }
     if told.contains(&Group::Programs) {
-        loaded.tracepoint("access_exec", "sched_process_exec", &types)?;
+        loaded.tracepoint("access_exec", "sched_process_exec", types)?;
     }
     if told.contains(&Group::Signals) {
-        loaded.tracepoint("access_signal", "signal_generate", &types)?;
+        loaded.tracepoint("access_signal", "signal_generate", types)?;
     }
     if told.contains(&Group::Capabilities) {
         // Older kernels have no such tracepoint; and without the places of those functions, memory itself would seem to
@@ -145,7 +143,7 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded) -> Result<Accesses, KernelE
         let attached = match silent_functions() {
             Some(spans) => {
                 silent.set(0, spans, 0).map_err(of_map)?;
-                loaded.tracepoint("access_capable", "cap_capable", &types).is_ok()
+                loaded.tracepoint("access_capable", "cap_capable", types).is_ok()
             }
             None => false,
         };

@@ -1,0 +1,255 @@
+//! A task is known by its kernel's stack: but it may go to another namespace, end and leave the stack to another one, or
+//! outlive the slot that it had.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, Read as _, Write as _},
+    path::PathBuf,
+    process::{Child, Command, ExitCode, Stdio},
+};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use profile::kinds::seccomp::Arch;
+use recorder::{
+    apart,
+    kernel::{Recording, SLOTS, Slot, Watch},
+};
+
+/// Set: this process is to do something.
+const ROLE: &str = "CINCH_TEST_ROLE";
+/// The namespace that it is to enter.
+const THERE: &str = "CINCH_TEST_THERE";
+
+const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
+
+type Test = fn() -> Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    if let Ok(role) = env::var(ROLE) {
+        let done = match &*role {
+            "enter" => enter(),
+            "answer" => answer(),
+            "narrow" => narrow(),
+            _ => visit(),
+        };
+        return match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                let _nobody_reads = writeln!(io::stderr(), "{error}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    // Whoever may not load programs here is told so by name.
+    let refused = Recording::start(CALLS).err().map(|error| error.to_string());
+    let tests: [(&str, Test); 4] = [
+        ("who_enters_a_namespace_is_recorded_there_as_long_as_it_stays", who_enters),
+        ("who_gets_a_stack_is_not_taken_for_who_had_it", who_gets_a_stack),
+        ("a_call_of_another_abi_is_not_taken_for_one_with_its_number", the_other_abi),
+        ("who_outlives_its_slot_is_not_taken_for_who_gets_that", who_outlives_its_slot),
+    ];
+    let trials = tests.map(|(name, test)| {
+        let name = match &refused {
+            None => name.to_owned(),
+            Some(why) => format!("{name} ({why})"),
+        };
+        Trial::test(name, test).with_ignored_flag(refused.is_some())
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit_code()
+}
+
+/// A process of this program that does something.
+fn role(role: &str) -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.env(ROLE, role).stdin(Stdio::piped()).stdout(Stdio::piped());
+    Ok(command)
+}
+
+fn shell(script: &str) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::null());
+    command
+}
+
+fn ensure(condition: bool, what: &str) -> Result<(), Failed> {
+    if condition { Ok(()) } else { Err(what.into()) }
+}
+
+fn done(result: libc::c_int) -> io::Result<()> {
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Who has made it makes no difference here.
+fn has(slot: &Slot, name: &'static str) -> bool {
+    let own = |calls: &recorder::kernel::Calls| {
+        calls.by_name(Arch::X86_64).contains(&(Arch::X86_64, Ok(name)))
+    };
+    own(&slot.workload) || own(&slot.setup)
+}
+
+fn slot_of(recording: &Recording, first: u32) -> Result<(u32, Slot), Failed> {
+    let place = recording.find(|slot| slot.first == u64::from(first))?.ok_or("it has no slot")?;
+    Ok((place, recording.slot(place)?.ok_or("the slot is empty")?))
+}
+
+/// Enters a namespace and comes back, and does in each place what it does nowhere else, after what it does in all.
+fn enter() -> io::Result<()> {
+    let open = |path: PathBuf| File::open(path);
+    let here = open("/proc/self/ns/mnt".into())?;
+    let there = open(env::var_os(THERE).ok_or(io::ErrorKind::InvalidInput)?.into())?;
+    let own = rustix::process::getpid();
+    rustix::process::getsid(Some(own))?;
+    for (namespace, back) in [(&there, false), (&here, true)] {
+        for _ in 0..2 {
+            rustix::process::getpgid(Some(own))?;
+        }
+        #[expect(unsafe_code, reason = "the safe form wants another capability set for threads")]
+        // SAFETY: the call takes two numbers.
+        done(unsafe {
+            libc::setns(std::os::fd::AsRawFd::as_raw_fd(namespace), libc::CLONE_NEWNS)
+        })?;
+        rustix::process::getpgid(Some(own))?;
+        if back {
+            rustix::fs::sync();
+        } else {
+            rustix::process::getpriority_process(None)?;
+        }
+    }
+    Ok(())
+}
+
+fn who_enters() -> Result<(), Failed> {
+    let recording = Recording::start(CALLS)?;
+    let mut there = apart::start(&mut shell("read line"))?;
+    // One from the host, and one from a third namespace.
+    let mut enter = role("enter")?;
+    enter.env(THERE, format!("/proc/{}/ns/mnt", there.id()));
+    let host = enter.spawn()?;
+    let third = apart::start(&mut enter)?;
+    let from = third.id();
+    for mut child in [host, third] {
+        ensure(child.wait()?.success(), "it goes there and back")?;
+    }
+    let (_, entered) = slot_of(&recording, there.id())?;
+    let (_, left) = slot_of(&recording, from)?;
+    drop(there.stdin.take());
+    there.wait()?;
+    ensure(has(&entered, "getpgid") && has(&entered, "getpriority"), "what it did there is there")?;
+    ensure(!has(&entered, "sync") && !has(&entered, "getsid"), "what it did elsewhere is not")?;
+    ensure(has(&left, "getsid") && has(&left, "sync"), "what it did before and after is where")?;
+    ensure(!has(&left, "getpriority"), "what it did meanwhile is not")
+}
+
+fn who_gets_a_stack() -> Result<(), Failed> {
+    const COUNT: usize = 100;
+    let recording = Recording::start(CALLS)?;
+    let folder = tempfile::tempdir()?;
+    let mut first = Vec::new();
+    for _ in 0..COUNT {
+        let script = "(mkdir \"$0\"; rmdir \"$0\"); true";
+        let mut child = apart::start(shell(script).arg(folder.path().join("apart")))?;
+        first.push(child.id());
+        child.wait()?;
+        // What ends here leaves its stack to the next one.
+        shell("(mkfifo \"$0\"; rm \"$0\"); true").arg(folder.path().join("host")).status()?;
+    }
+    for first in first {
+        let (_, slot) = slot_of(&recording, first)?;
+        ensure(has(&slot, "mkdir") && has(&slot, "rmdir"), "its own are all there")?;
+        ensure(!has(&slot, "mknod") && !has(&slot, "mknodat"), "the host's are not")?;
+    }
+    Ok(())
+}
+
+/// Calls by one number in both ABIs: `writev` in one, `getpid` in the other.
+fn narrow() -> io::Result<()> {
+    for _ in 0..2 {
+        rustix::io::writev(io::stdout(), &[io::IoSlice::new(b"1")])?;
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        let process: u64;
+        #[expect(unsafe_code, reason = "there is no other way into the 32-bit entry")]
+        // SAFETY: the call takes nothing, gives a number, and changes no memory; registers that it may not keep are told.
+        unsafe {
+            std::arch::asm!(
+                "int 0x80", inlateout("rax") 20_u64 => process,
+                lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _
+            );
+        }
+        assert_eq!(process, u64::from(std::process::id()), "it is getpid there");
+    }
+    Ok(())
+}
+
+fn the_other_abi() -> Result<(), Failed> {
+    let recording = Recording::start(CALLS)?;
+    let mut narrow = apart::start(role("narrow")?.stdout(Stdio::null()))?;
+    ensure(narrow.wait()?.success(), "it calls both")?;
+    let (_, slot) = slot_of(&recording, narrow.id())?;
+    let calls = slot.workload.by_name(Arch::X86_64);
+    ensure(calls.contains(&(Arch::X86_64, Ok("writev"))), "the native one is there")?;
+    ensure(calls.contains(&(Arch::X86, Ok("getpid"))), "the other one is there")
+}
+
+/// Does something each time it is told to, before anything else.
+fn answer() -> io::Result<()> {
+    let mut line = [0];
+    while io::stdin().read(&mut line)? != 0 {
+        rustix::process::getpgid(None)?;
+        io::stdout().write_all(&line)?;
+        io::stdout().flush()?;
+    }
+    Ok(())
+}
+
+fn ask(child: &mut Child) -> Result<(), Failed> {
+    let (asked, answers) = (child.stdin.as_mut(), child.stdout.as_mut());
+    asked.ok_or("no standard input")?.write_all(b"\n")?;
+    Ok(answers.ok_or("no standard output")?.read_exact(&mut [0])?)
+}
+
+/// Does the same in as many namespaces as there are slots, as a workload that is confined.
+#[expect(unsafe_code, reason = "there is no safe form of unshare, and none of a filter in bytes")]
+fn visit() -> io::Result<()> {
+    let allow = libc::sock_filter {
+        code: 0x06, // BPF_RET | BPF_K
+        jt: 0,
+        jf: 0,
+        k: libc::SECCOMP_RET_ALLOW,
+    };
+    let mut filter = [allow];
+    let program = libc::sock_fprog { len: 1, filter: filter.as_mut_ptr() };
+    // SAFETY: the kernel copies the one instruction that the program points to.
+    done(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) })?;
+    for _ in 0..SLOTS {
+        // SAFETY: the call takes a number, and this process has one thread.
+        done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+        rustix::process::getpgid(None)?;
+    }
+    Ok(())
+}
+
+fn who_outlives_its_slot() -> Result<(), Failed> {
+    let mut recording = Recording::start(CALLS)?;
+    let mut lasting = apart::start(&mut role("answer")?)?;
+    ask(&mut lasting)?;
+    ask(&mut lasting)?;
+    let (place, before) = slot_of(&recording, lasting.id())?;
+    ensure(has(&before, "getpgid"), "it has done it")?;
+    recording.release(&[(place, before.namespace)])?;
+    ensure(role("visit")?.status()?.success(), "others take all slots")?;
+    let others: Vec<_> = recording.slots().collect::<Result<_, _>>()?;
+    let there = others.iter().find(|(of, _)| *of == place);
+    ensure(there.is_some_and(|(_, slot)| has(slot, "getpgid")), "one of them has its slot")?;
+    let others = others.iter().filter(|(of, _)| *of != place);
+    recording.release(&others.map(|(place, slot)| (*place, slot.namespace)).collect::<Vec<_>>())?;
+    ask(&mut lasting)?;
+    let after = recording.slots().collect::<Result<Vec<_>, _>>()?;
+    let after = after.iter().find(|(_, slot)| slot.namespace == before.namespace);
+    drop(lasting.stdin.take());
+    lasting.wait()?;
+    ensure(after.is_some_and(|(_, slot)| has(slot, "getpgid")), "it has done it again")
+}
