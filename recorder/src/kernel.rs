@@ -19,7 +19,7 @@ pub use error::KernelError;
 use folder::Folder;
 use form::Form;
 use former::Former;
-use loaded::Loaded;
+use loaded::{Loaded, Needed};
 use permission::Permissions;
 pub use processes::EndedProcesses;
 pub use slot::{Calls, Muted, Slot};
@@ -68,23 +68,27 @@ pub struct Lost {
     pub permissions: u64,
 }
 
-/// Programs that run until this is dropped, or until what was pinned is unpinned.
+/// Programs in the kernel: those that run do so until this is dropped, or until what was pinned is unpinned.
 #[derive(Debug)]
 pub struct Recording {
+    /// What is watched.
+    watch: Watch,
     slots: Slots,
     stacks: Option<Stacks>,
     permissions: Option<Box<Permissions>>,
     accesses: Option<Box<Accesses>>,
-    /// What recorders of other versions have left, as long as not all of it is kept.
-    formers: Vec<Former>,
+    /// What recorders of other versions have left, as long as not all of it is kept; nothing before it was looked for.
+    formers: Option<Vec<Former>>,
     /// Programs that are not pinned end with it.
     loaded: Loaded,
 }
 
 impl Recording {
-    /// Loads the programs and attaches them.
+    /// Loads programs and runs them.
     pub fn start(watch: Watch) -> Result<Self, KernelError> {
-        Self::attach(Loaded::new(watch)?, watch)
+        let mut recording = Self::ready(watch)?;
+        recording.run(watch)?;
+        Ok(recording)
     }
 
     /// The same with everything pinned in a folder of a BPF file system, which is made if it is not there: it goes on when
@@ -94,11 +98,22 @@ impl Recording {
     /// end, as does what only they had recorded. What was recorded in another form, by another version of this, is given
     /// as well, until all of it is released and kept.
     pub fn pinned(folder: &Path, watch: Watch) -> Result<Self, KernelError> {
+        let mut recording = Self::ready_pinned(folder, watch)?;
+        recording.run(watch)?;
+        Ok(recording)
+    }
+
+    /// Loads the programs for all that may have to be watched, which takes the kernel some tenths of a second. None of them
+    /// runs before it is told to.
+    pub fn ready(watch: Watch) -> Result<Self, KernelError> {
+        Self::load(Loaded::new(watch)?, watch)
+    }
+
+    /// The same for what is to be pinned. What runs there already goes on.
+    pub fn ready_pinned(folder: &Path, watch: Watch) -> Result<Self, KernelError> {
         let folder = Folder::made(folder)?;
         let _one_at_a_time = folder.lock()?;
-        let mut recording = Self::attach(Loaded::pinned(folder, watch)?, watch)?;
-        recording.formers = recording.loaded.end_others()?;
-        Ok(recording)
+        Self::load(Loaded::pinned(folder, watch)?, watch)
     }
 
     /// Ends what is pinned in a folder, and forgets what was recorded; nothing is done where there is no such folder.
@@ -109,34 +124,61 @@ impl Recording {
         })
     }
 
-    fn attach(mut loaded: Loaded, watch: Watch) -> Result<Self, KernelError> {
+    fn load(mut loaded: Loaded, watch: Watch) -> Result<Self, KernelError> {
         let slots = Slots::new(loaded.map("slots")?, &loaded.map("control")?, Form::OURS)
             .map_err(KernelError::Read)?;
         Form::OURS.write(&loaded)?;
-        // It is large, and needed no longer than this.
+        // They are many, and needed no longer than this.
         let types = Btf::from_sys_fs()
             .map_err(|error| KernelError::Load(Box::new(EbpfError::BtfError(error))))?;
         let stacks = watch.calls.then(|| Stacks::new(&loaded)).transpose()?;
         if watch.calls {
-            loaded.calls(&types)?;
+            let of: Needed = |watch| watch.calls;
+            loaded.load(of, folder::LAST_PROGRAM, "sched_process_fork", &types)?;
+            loaded.load(of, "sys_enter", "sys_enter", &types)?;
         }
         if watch.denials {
             // After the other: what has begun before this one runs was seen to begin.
-            loaded.tracepoint("sys_exit", "sys_exit", &types)?;
+            loaded.load(|watch| watch.denials, "sys_exit", "sys_exit", &types)?;
         }
-        if let Some(stacks) = &stacks {
-            stacks.allow()?;
+        let permissions = watch.permissions.then(|| load_permissions(&mut loaded, &types));
+        let permissions = permissions.transpose()?;
+        let accesses = watch.accesses.then(|| access::programs::load(&mut loaded, &types));
+        let accesses = accesses.transpose()?.map(Box::new);
+        let (watch, formers) = (Watch::default(), None);
+        Ok(Self { watch, slots, stacks, permissions, accesses, formers, loaded })
+    }
+
+    /// Runs the programs for what is to be watched from now on, and ends others: what was loaded for that runs within
+    /// milliseconds.
+    pub fn run(&mut self, watch: Watch) -> Result<(), KernelError> {
+        let _one_at_a_time = self.loaded.lock()?;
+        let stacks = self.stacks.as_ref();
+        if let Some(stacks) = stacks.filter(|_| watch.calls != self.watch.calls) {
+            stacks.forbid();
         }
-        let permissions = watch.permissions.then(|| watch_permissions(&mut loaded)).transpose()?;
-        let accesses =
-            watch.accesses.then(|| access::programs::attach(&mut loaded, &types)).transpose()?;
-        let accesses = accesses.map(Box::new);
-        Ok(Self { slots, stacks, permissions, accesses, formers: Vec::new(), loaded })
+        self.loaded.run(watch)?;
+        if let Some(stacks) = stacks.filter(|_| watch.calls) {
+            stacks.allow();
+        }
+        if watch.permissions && !self.watch.permissions {
+            // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
+            drop(SelinuxFs::default().forget_decisions());
+        }
+        if self.formers.is_none() {
+            self.formers = Some(self.loaded.formers()?);
+        }
+        self.watch = watch;
+        Ok(())
+    }
+
+    fn formers(&self) -> impl Iterator<Item = &Former> {
+        self.formers.iter().flatten()
     }
 
     /// What is in a slot; none while no container has claimed it.
     pub fn slot(&self, place: u32) -> Result<Option<Slot>, KernelError> {
-        match self.formers.iter().find(|former| former.has(place)) {
+        match self.formers().find(|former| former.has(place)) {
             Some(former) => former.slot(place),
             None => self.slots.slot(place).map_err(KernelError::Read),
         }
@@ -148,7 +190,7 @@ impl Recording {
             Ok(slot) => slot.map(|slot| Ok((place, slot))),
             Err(error) => Some(Err(KernelError::Read(error))),
         });
-        own.chain(self.formers.iter().flat_map(Former::slots))
+        own.chain(self.formers().flat_map(Former::slots))
     }
 
     /// Finds a slot.
@@ -164,7 +206,7 @@ impl Recording {
 
     /// Says what nobody wants to know of a namespace any more.
     pub fn mute(&self, place: u32, muted: Muted) -> Result<(), KernelError> {
-        if self.formers.iter().any(|former| former.has(place)) {
+        if self.formers().any(|former| former.has(place)) {
             return Ok(());
         }
         self.slots.mute(place, muted).map_err(KernelError::Read)
@@ -175,7 +217,7 @@ impl Recording {
     pub fn release(&mut self, gone: &[(u32, u64)]) -> Result<Vec<Slot>, KernelError> {
         let mut own = Vec::with_capacity(gone.len());
         for &(place, namespace) in gone {
-            match self.formers.iter_mut().find(|former| former.has(place)) {
+            match self.formers.iter_mut().flatten().find(|former| former.has(place)) {
                 Some(former) => former.release(place),
                 None => own.push((place, namespace)),
             }
@@ -202,7 +244,7 @@ impl Recording {
         &mut self,
         tell: &mut dyn FnMut(u64, Permission),
     ) -> Result<(), KernelError> {
-        for former in &mut self.formers {
+        for former in self.formers.iter_mut().flatten() {
             former.permissions(tell)?;
         }
         let Some(permissions) = &mut self.permissions else { return Ok(()) };
@@ -214,7 +256,7 @@ impl Recording {
     /// The kernel's programs tell each thing once. What is pinned is told again to whoever finds it, until `kept` says
     /// that it need not be; no more than half of what there is room for is held for that.
     pub fn accesses(&mut self, give: &mut dyn FnMut(u64, Access)) {
-        for former in &mut self.formers {
+        for former in self.formers.iter_mut().flatten() {
             former.accesses(give);
         }
         let Self { slots, accesses, .. } = self;
@@ -228,7 +270,8 @@ impl Recording {
         if let Some(accesses) = &self.accesses {
             accesses.keep();
         }
-        for former in self.formers.extract_if(.., |former| former.keep()) {
+        let formers = self.formers.iter_mut();
+        for former in formers.flat_map(|all| all.extract_if(.., |former| former.keep())) {
             self.slots.lose(former.lost());
             former.remove()?;
         }
@@ -244,7 +287,7 @@ impl Recording {
     pub fn lost(&self) -> Lost {
         let mut lost = self.slots.lost();
         lost.accesses += self.accesses.as_deref().map_or(0, Accesses::unreadable);
-        for former in self.formers.iter().map(Former::lost) {
+        for former in self.formers().map(Former::lost) {
             lost.namespaces += former.namespaces;
             lost.accesses += former.accesses;
             lost.permissions += former.permissions;
@@ -266,14 +309,13 @@ fn inside<'a>(
     }
 }
 
-fn watch_permissions(loaded: &mut Loaded) -> Result<Box<Permissions>, KernelError> {
+fn load_permissions(loaded: &mut Loaded, types: &Btf) -> Result<Box<Permissions>, KernelError> {
     if !selinuxfs::is_on() {
         return Err(KernelError::NoSelinux);
     }
     let permissions = Permissions::new(loaded)?;
-    loaded.raw_tracepoint("selinux_started", "sched_process_exec")?;
-    loaded.raw_tracepoint("selinux_audited", "selinux_audited")?;
-    // What was reported before would not be again. Where that cannot be had, what is new is recorded nevertheless.
-    drop(SelinuxFs::default().forget_decisions());
+    let of: Needed = |watch| watch.permissions;
+    loaded.load(of, "selinux_started", "sched_process_exec", types)?;
+    loaded.load(of, "selinux_audited", "selinux_audited", types)?;
     Ok(Box::new(permissions))
 }

@@ -46,9 +46,10 @@ fn main() -> ExitCode {
     }
     // Whoever may not load programs here is told so by name.
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
-    let tests: [(&str, Test); 10] = [
+    let tests: [(&str, Test); 11] = [
         ("what_happens_while_nobody_is_there_is_recorded", what_happens_meanwhile_is_recorded),
         ("what_is_watched_can_be_changed_and_nothing_is_forgotten", what_is_watched_can_be_changed),
+        ("what_is_loaded_runs_when_it_is_told_to", what_is_loaded_runs_when_it_is_told_to),
         ("whoever_was_killed_while_beginning_is_no_hindrance", a_half_made_folder_is_no_hindrance),
         (
             "what_another_version_has_recorded_is_given_until_it_is_kept",
@@ -214,6 +215,34 @@ fn what_is_watched_can_be_changed() -> Result<(), Failed> {
             ensure(has(&slot(recording, first)?, "chdir"), "nothing is forgotten")?;
         }
     }
+    Ok(Recording::unpin(&folder)?)
+}
+
+fn what_is_loaded_runs_when_it_is_told_to() -> Result<(), Failed> {
+    let folder = folder("ready")?;
+    let mut recording = Recording::ready_pinned(&folder, DENIALS)?;
+    ensure(links(&folder)? == 0, "nothing runs that is only loaded")?;
+    ensure(recording.slots().next().is_none(), "nothing is recorded")?;
+    for _ in 0..2 {
+        recording.run(CALLS)?;
+        ensure(links(&folder)? == 2, "what records calls runs")?;
+        let first = run("cd /")?;
+        ensure(has(&slot(&recording, first)?, "chdir"), "it is recorded")?;
+        recording.run(DENIALS)?;
+        ensure(links(&folder)? == 3, "and what records denials")?;
+        recording.run(Watch::default())?;
+        ensure(links(&folder)? == 0, "nothing runs any more")?;
+        let first = run("cd /")?;
+        ensure(slot(&recording, first).is_err(), "it is not recorded")?;
+    }
+    drop(recording);
+    // One that only loads ends nothing.
+    drop(Recording::pinned(&folder, CALLS)?);
+    let ready = Recording::ready_pinned(&folder, DENIALS)?;
+    ensure(links(&folder)? == 2, "what ran goes on")?;
+    let first = run("cd /")?;
+    ensure(has(&slot(&ready, first)?, "chdir"), "and is found")?;
+    drop(ready);
     Ok(Recording::unpin(&folder)?)
 }
 

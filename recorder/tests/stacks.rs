@@ -44,10 +44,11 @@ fn main() -> ExitCode {
     }
     // Whoever may not load programs here is told so by name.
     let refused = Recording::start(CALLS).err().map(|error| error.to_string());
-    let tests: [(&str, Test); 4] = [
+    let tests: [(&str, Test); 5] = [
         ("who_enters_a_namespace_is_recorded_there_as_long_as_it_stays", who_enters),
         ("who_gets_a_stack_is_not_taken_for_who_had_it", who_gets_a_stack),
         ("a_call_of_another_abi_is_not_taken_for_one_with_its_number", the_other_abi),
+        ("who_moves_while_nothing_runs_is_recorded_where_it_is", who_moves),
         ("who_outlives_its_slot_is_not_taken_for_who_gets_that", who_outlives_its_slot),
     ];
     let trials = tests.map(|(name, test)| {
@@ -194,21 +195,50 @@ fn the_other_abi() -> Result<(), Failed> {
     ensure(calls.contains(&(Arch::X86, Ok("getpid"))), "the other one is there")
 }
 
-/// Does something each time it is told to, before anything else.
+/// To go to another namespace, and to do something in the one where it is: each before anything else.
+const MOVE: u8 = b'm';
+const DO: u8 = b'd';
+
+/// Does what it is told to.
+#[expect(unsafe_code, reason = "there is no safe form of unshare")]
 fn answer() -> io::Result<()> {
     let mut line = [0];
     while io::stdin().read(&mut line)? != 0 {
-        rustix::process::getpgid(None)?;
+        if line == [MOVE] {
+            // SAFETY: the call takes a number, and this process has one thread.
+            done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
+        } else {
+            rustix::process::getpgid(None)?;
+        }
         io::stdout().write_all(&line)?;
         io::stdout().flush()?;
     }
     Ok(())
 }
 
-fn ask(child: &mut Child) -> Result<(), Failed> {
+fn ask(child: &mut Child, what: u8) -> Result<(), Failed> {
     let (asked, answers) = (child.stdin.as_mut(), child.stdout.as_mut());
-    asked.ok_or("no standard input")?.write_all(b"\n")?;
+    asked.ok_or("no standard input")?.write_all(&[what])?;
     Ok(answers.ok_or("no standard output")?.read_exact(&mut [0])?)
+}
+
+fn who_moves() -> Result<(), Failed> {
+    let mut recording = Recording::start(CALLS)?;
+    let mut moving = apart::start(&mut role("answer")?)?;
+    for _ in 0..2 {
+        ask(&mut moving, DO)?;
+    }
+    let (_, before) = slot_of(&recording, moving.id())?;
+    recording.run(Watch::default())?;
+    ask(&mut moving, MOVE)?;
+    recording.run(CALLS)?;
+    ask(&mut moving, DO)?;
+    let after = recording.find(|slot| {
+        slot.first == before.first && slot.namespace != before.namespace && has(slot, "getpgid")
+    })?;
+    drop(moving.stdin.take());
+    moving.wait()?;
+    ensure(after.is_some(), "it has done it there")
 }
 
 /// Does the same in as many namespaces as there are slots, as a workload that is confined.
@@ -235,8 +265,8 @@ fn visit() -> io::Result<()> {
 fn who_outlives_its_slot() -> Result<(), Failed> {
     let mut recording = Recording::start(CALLS)?;
     let mut lasting = apart::start(&mut role("answer")?)?;
-    ask(&mut lasting)?;
-    ask(&mut lasting)?;
+    ask(&mut lasting, DO)?;
+    ask(&mut lasting, DO)?;
     let (place, before) = slot_of(&recording, lasting.id())?;
     ensure(has(&before, "getpgid"), "it has done it")?;
     recording.release(&[(place, before.namespace)])?;
@@ -246,7 +276,7 @@ fn who_outlives_its_slot() -> Result<(), Failed> {
     ensure(there.is_some_and(|(_, slot)| has(slot, "getpgid")), "one of them has its slot")?;
     let others = others.iter().filter(|(of, _)| *of != place);
     recording.release(&others.map(|(place, slot)| (*place, slot.namespace)).collect::<Vec<_>>())?;
-    ask(&mut lasting)?;
+    ask(&mut lasting, DO)?;
     let after = recording.slots().collect::<Result<Vec<_>, _>>()?;
     let after = after.iter().find(|(_, slot)| slot.namespace == before.namespace);
     drop(lasting.stdin.take());

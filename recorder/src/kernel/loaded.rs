@@ -1,11 +1,14 @@
 //! The object in the kernel: its maps, and those of its programs that were asked for.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::{
+    fs::File,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use aya::{
     Btf, Ebpf, EbpfLoader,
     maps::Map,
-    programs::{BtfTracePoint, Lsm, Program, ProgramError, RawTracePoint, links::FdLink},
+    programs::{Program, ProgramError, links::FdLink},
 };
 use aya_obj::Object;
 
@@ -24,17 +27,27 @@ const LARGE: &[(&str, Needed)] = &[
     ("domains", |watch| watch.permissions),
 ];
 
-/// Whether somebody needs a map.
-type Needed = fn(Watch) -> bool;
+/// Whether somebody needs a map or a program.
+pub(super) type Needed = fn(Watch) -> bool;
 
 /// Programs that are not pinned end when it is dropped.
 #[derive(Debug)]
 pub(super) struct Loaded {
     object: Ebpf,
-    /// Links of programs that are not pinned.
-    links: Vec<FdLink>,
+    /// Programs that can run, in the order in which they begin.
+    ready: Vec<Ready>,
+    /// Those that do; without a link where that is pinned.
+    running: Vec<(&'static str, Option<FdLink>)>,
     folder: Option<Folder>,
-    attached: Vec<&'static str>,
+}
+
+/// A program that is loaded, and where it is to run.
+#[derive(Clone, Copy, Debug)]
+struct Ready {
+    /// Whether it is needed for what is watched.
+    of: Needed,
+    name: &'static str,
+    at: &'static str,
 }
 
 impl Loaded {
@@ -43,7 +56,7 @@ impl Loaded {
         if OBJECT.is_empty() {
             return Err(KernelError::Empty);
         }
-        Self::load(&mut loader(watch), None)
+        Self::made(&mut loader(watch), None)
     }
 
     /// Makes those maps that are not in the folder yet. Those of another form are put aside.
@@ -71,10 +84,10 @@ impl Loaded {
         for map in &maps {
             loader.map_pin_path(&map.name, folder.map(&map.name));
         }
-        Self::load(&mut loader, Some(folder))
+        Self::made(&mut loader, Some(folder))
     }
 
-    fn load(loader: &mut EbpfLoader<'_>, folder: Option<Folder>) -> Result<Self, KernelError> {
+    fn made(loader: &mut EbpfLoader<'_>, folder: Option<Folder>) -> Result<Self, KernelError> {
         let object = loader.load(OBJECT).map_err(|error| {
             if is_refusal(&error) {
                 KernelError::Refused(Box::new(error))
@@ -82,7 +95,7 @@ impl Loaded {
                 KernelError::Load(Box::new(error))
             }
         })?;
-        Ok(Self { object, links: Vec::new(), folder, attached: Vec::new() })
+        Ok(Self { object, ready: Vec::new(), running: Vec::new(), folder })
     }
 
     /// A map, to be used as long as one likes.
@@ -97,115 +110,113 @@ impl Loaded {
         }
     }
 
-    /// Runs a program at a raw tracepoint.
-    pub(super) fn raw_tracepoint(
+    /// Loads a program: the kernel checks it, and it can run at once when it is to.
+    pub(super) fn load(
+        &mut self,
+        of: Needed,
+        name: &'static str,
+        at: &'static str,
+        types: &Btf,
+    ) -> Result<(), KernelError> {
+        let loaded = self.check(name, at, types);
+        loaded.map_err(|error| failed(name, error))?;
+        self.ready(of, name, at);
+        Ok(())
+    }
+
+    /// Loads a program that runs only once it is said to be ready.
+    pub(super) fn check(
         &mut self,
         name: &'static str,
-        tracepoint: &str,
-    ) -> Result<(), KernelError> {
-        self.attach(name, |program| {
-            let program: &mut RawTracePoint = program.try_into()?;
-            program.load()?;
-            let link = program.attach(tracepoint)?;
-            Ok(program.take_link(link)?.into())
-        })
+        at: &'static str,
+        types: &Btf,
+    ) -> Result<(), ProgramError> {
+        match self.object.program_mut(name) {
+            Some(Program::RawTracePoint(program)) => program.load(),
+            Some(Program::BtfTracePoint(program)) => program.load(at, types),
+            Some(Program::Lsm(program)) => program.load(at, types),
+            Some(_) | None => Err(ProgramError::NotLoaded),
+        }
     }
 
-    /// Runs the programs that record calls. What they know of the kernel's stacks they keep only from when all of them run,
-    /// and as long as they do: forks are seen from before until after calls are.
-    pub(super) fn calls(&mut self, types: &Btf) -> Result<(), KernelError> {
-        const FORKS: &str = folder::LAST_PROGRAM;
-        let forks =
-            self.begun(FORKS, |program| tracepoint(program, "sched_process_fork", types))?;
-        self.tracepoint("sys_enter", "sys_enter", types)?;
-        self.keep(FORKS, forks)
+    /// A program that was loaded can run.
+    pub(super) fn ready(&mut self, of: Needed, name: &'static str, at: &'static str) {
+        self.ready.push(Ready { of, name, at });
     }
 
-    /// Ends programs that are pinned and were not attached by this one, and gives what those of another form have seen.
-    pub(super) fn end_others(&self) -> Result<Vec<Former>, KernelError> {
+    /// Waits until nobody else changes what is pinned.
+    pub(super) fn lock(&self) -> Result<Option<File>, KernelError> {
+        self.folder.as_ref().map(Folder::lock).transpose()
+    }
+
+    /// Runs those programs that are needed, and ends others, also what an earlier process has pinned.
+    ///
+    /// What the others know of the kernel's stacks holds only as long as forks are seen, which are from before until after.
+    pub(super) fn run(&mut self, watch: Watch) -> Result<(), KernelError> {
+        let is_last = |ready: &Ready| ready.name == folder::LAST_PROGRAM;
+        let begins = |ready: &&Ready| {
+            (ready.of)(watch) && !self.running.iter().any(|(name, _)| *name == ready.name)
+        };
+        let (last, begin): (Vec<_>, Vec<_>) =
+            self.ready.iter().filter(begins).copied().partition(is_last);
+        let last = last.into_iter().map(|ready| Ok((ready.name, self.attach(ready)?)));
+        let last = last.collect::<Result<Vec<_>, KernelError>>()?;
+        for ready in begin {
+            let link = self.attach(ready)?;
+            self.keep(ready.name, link)?;
+        }
+        for (name, link) in last {
+            self.keep(name, link)?;
+        }
+        let ready = &self.ready;
+        let is_needed = |name: &str| ready.iter().any(|of| of.name == name && (of.of)(watch));
+        self.running.sort_by_key(|(name, _)| *name == folder::LAST_PROGRAM);
+        self.running.retain(|(name, _)| is_needed(name));
+        let running: Vec<_> = self.running.iter().map(|(name, _)| *name).collect();
+        self.folder.as_ref().map_or(Ok(()), |folder| folder.end_others(&running))
+    }
+
+    /// What recorders of other versions have seen, whose programs end.
+    pub(super) fn formers(&self) -> Result<Vec<Former>, KernelError> {
         let Some(folder) = &self.folder else { return Ok(Vec::new()) };
-        folder.end_others(&self.attached)?;
         let formers = folder.formers()?.into_iter();
         formers.filter_map(|(number, former)| Former::ended(number, former).transpose()).collect()
     }
 
-    /// Runs a program at a tracepoint whose arguments it knows the types of.
-    pub(super) fn tracepoint(
-        &mut self,
-        name: &'static str,
-        tracepoint: &str,
-        types: &Btf,
-    ) -> Result<(), KernelError> {
-        self.attach(name, |program| self::tracepoint(program, tracepoint, types))
-    }
-
-    /// Loads a program for a hook of the kernel's security modules, without running it yet.
-    pub(super) fn load_hook(
-        &mut self,
-        name: &'static str,
-        hook: &str,
-        types: &Btf,
-    ) -> Result<(), ProgramError> {
-        let Some(program) = self.object.program_mut(name) else {
-            return Err(ProgramError::NotLoaded);
-        };
-        let program: &mut Lsm = program.try_into()?;
-        program.load(hook, types)
-    }
-
-    /// Runs a program at the hook that it was loaded for.
-    pub(super) fn hook(&mut self, name: &'static str) -> Result<(), KernelError> {
-        self.attach(name, |program| {
-            let program: &mut Lsm = program.try_into()?;
-            let link = program.attach()?;
-            Ok(program.take_link(link)?.into())
-        })
-    }
-
-    fn attach(
-        &mut self,
-        name: &'static str,
-        attach: impl FnOnce(&mut Program) -> Result<FdLink, ProgramError>,
-    ) -> Result<(), KernelError> {
-        let link = self.begun(name, attach)?;
-        self.keep(name, link)
-    }
-
     /// A program runs as long as its link is held, or until it is kept elsewhere.
-    fn begun(
-        &mut self,
-        name: &'static str,
-        attach: impl FnOnce(&mut Program) -> Result<FdLink, ProgramError>,
-    ) -> Result<FdLink, KernelError> {
+    fn attach(&mut self, Ready { name, at, .. }: Ready) -> Result<FdLink, KernelError> {
         let program = self.object.program_mut(name).ok_or(KernelError::Different(name))?;
-        attach(program).map_err(|error| {
-            if is_refusal(&error) {
-                KernelError::Refused(Box::new(error))
-            } else {
-                KernelError::Attach { program: name, source: Box::new(error) }
+        let attached: Result<FdLink, ProgramError> = match program {
+            Program::RawTracePoint(program) => {
+                program.attach(at).and_then(|link| Ok(program.take_link(link)?.into()))
             }
-        })
+            Program::BtfTracePoint(program) => {
+                program.attach().and_then(|link| Ok(program.take_link(link)?.into()))
+            }
+            Program::Lsm(program) => {
+                program.attach().and_then(|link| Ok(program.take_link(link)?.into()))
+            }
+            _ => Err(ProgramError::NotLoaded),
+        };
+        attached.map_err(|error| failed(name, error))
     }
 
     fn keep(&mut self, name: &'static str, link: FdLink) -> Result<(), KernelError> {
-        match &self.folder {
-            Some(folder) => folder.pin(name, link)?,
-            None => self.links.push(link),
-        }
-        self.attached.push(name);
+        let link = match &self.folder {
+            Some(folder) => folder.pin(name, link).map(|()| None)?,
+            None => Some(link),
+        };
+        self.running.push((name, link));
         Ok(())
     }
 }
 
-fn tracepoint(
-    program: &mut Program,
-    tracepoint: &str,
-    types: &Btf,
-) -> Result<FdLink, ProgramError> {
-    let program: &mut BtfTracePoint = program.try_into()?;
-    program.load(tracepoint, types)?;
-    let link = program.attach()?;
-    Ok(program.take_link(link)?.into())
+fn failed(program: &'static str, error: ProgramError) -> KernelError {
+    if is_refusal(&error) {
+        KernelError::Refused(Box::new(error))
+    } else {
+        KernelError::Attach { program, source: Box::new(error) }
+    }
 }
 
 /// A map as the object has it.

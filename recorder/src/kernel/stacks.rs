@@ -1,6 +1,6 @@
 //! What the programs remember of the kernel's stacks: which slot the task on each of them has.
 
-use std::{io, os::fd::AsFd as _, sync::atomic::Ordering};
+use std::{os::fd::AsFd as _, sync::atomic::Ordering};
 
 use super::{KernelError, loaded::Loaded, mapped::Mapped};
 
@@ -23,15 +23,18 @@ impl Stacks {
         Ok(Self(mapped))
     }
 
-    /// From now on the programs may remember: forks are seen.
-    pub(super) fn allow(&self) -> Result<(), KernelError> {
-        let allowed = self
-            .0
-            .words()
-            .get(STACKS)
-            .ok_or_else(|| KernelError::Read(io::ErrorKind::InvalidData.into()))?;
-        allowed.store(1, Ordering::Release);
-        Ok(())
+    /// Forks are not seen any more, or not yet: nothing may be remembered, and what was is forgotten.
+    pub(super) fn forbid(&self) {
+        let (known, allowed) = self.0.words().split_at(STACKS);
+        allowed[0].store(0, Ordering::SeqCst);
+        for word in known {
+            word.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Forks are seen from now on: what is known may be remembered.
+    pub(super) fn allow(&self) {
+        self.0.words()[STACKS].store(1, Ordering::Release);
     }
 
     /// Forgets which tasks have these slots. Programs that had found a slot to be a task's must have ended.

@@ -27,8 +27,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Eyes {
     /// None where nothing stays in the kernel while no process of ours runs.
     folder: Option<PathBuf>,
-    /// What was asked for, what of it there is, and the programs.
-    recording: Option<(Watch, Watch, Recording)>,
+    open: Option<Open>,
     refused: Option<(Duration, String)>,
     swept: Option<Duration>,
     /// Slots that nobody needs any more, once what was in them is on the disk: by place, with the namespace.
@@ -37,17 +36,22 @@ pub(crate) struct Eyes {
     left: bool,
 }
 
+/// Programs that are loaded, and may run.
+#[derive(Debug)]
+struct Open {
+    /// What they were to be loaded for, and what they could be loaded for.
+    asked: Watch,
+    loaded: Watch,
+    /// What is to be watched, and what of it is.
+    needed: Watch,
+    watched: Watch,
+    recording: Recording,
+}
+
 impl Eyes {
     /// `folder` is where programs and what they have seen are kept while no process of ours runs.
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self {
-            folder,
-            recording: None,
-            refused: None,
-            swept: None,
-            leaving: Vec::new(),
-            left: true,
-        }
+        Self { folder, open: None, refused: None, swept: None, leaving: Vec::new(), left: true }
     }
 
     /// Why nothing is seen, or not all, where that is so.
@@ -57,72 +61,107 @@ impl Eyes {
 
     /// What is watched.
     pub(crate) fn watch(&self) -> Watch {
-        self.recording.as_ref().map_or_else(Watch::default, |(_, watch, _)| *watch)
+        self.open.as_ref().map_or_else(Watch::default, |open| open.watched)
     }
 
     /// What could not be recorded.
     pub(crate) fn lost(&self) -> Lost {
-        self.recording.as_ref().map_or_else(Lost::default, |(.., recording)| recording.lost())
+        self.open.as_ref().map_or_else(Lost::default, |open| open.recording.lost())
     }
 
-    /// Puts programs into the kernel that see what is needed, and takes away those that are not.
-    pub(crate) fn open(&mut self, needs: Needs, tracker: &mut Tracker, now: Moment) {
-        let watch = Watch {
-            calls: needs.calls,
-            denials: false,
-            accesses: needs.accesses,
-            permissions: needs.permissions,
-        };
-        let asked = self.recording.as_ref().map_or_else(Watch::default, |(asked, ..)| *asked);
-        let again = |(since, _): &(Duration, String)| now.since(*since) >= AGAIN;
-        let again = self.refused.as_ref().is_some_and(again);
-        if watch == Watch::default() {
+    /// Runs programs in the kernel that see what is needed, and ends those that are not. Those that may be needed soon are
+    /// loaded, so that they run before a container does that is only just told of.
+    pub(crate) fn open(
+        &mut self,
+        needs: Needs,
+        foreseen: Needs,
+        tracker: &mut Tracker,
+        now: Moment,
+    ) {
+        let (needed, none) = (watch(needs), Watch::default());
+        let wanted = union(needed, watch(foreseen));
+        if needed == none {
+            let watched = self.open.as_ref().is_some_and(|open| open.needed != none);
             // Until it is known that nothing is to be recorded, what an earlier process has begun goes on.
-            if self.recording.is_some() || self.left && tracker.is_complete() {
+            if watched
+                || wanted == none && self.open.is_some()
+                || self.left && tracker.is_complete()
+            {
                 self.close(tracker);
             }
-            return;
-        }
-        if watch == asked && !again || self.recording.is_none() && self.refused.is_some() && !again
-        {
-            return;
-        }
-        let began = Instant::now();
-        self.refused = None;
-        for fewer in fewer(watch) {
-            match self.start(fewer) {
-                Ok(recording) => {
-                    let Watch { calls, accesses, permissions, denials: _ } = fewer;
-                    let milliseconds =
-                        u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-                    tracing::info!(calls, accesses, permissions, milliseconds, "watching");
-                    self.recording = Some((watch, fewer, recording));
-                    return;
-                }
-                Err(error) => {
-                    let error = chain(&error);
-                    tracing::error!(error, watch = ?fewer, "cannot watch");
-                    self.refused.get_or_insert((now.uptime, error));
-                }
+            if wanted == none || self.left {
+                return;
             }
         }
-        // What was watched before is watched still.
+        let again = |(since, _): &(Duration, String)| now.since(*since) >= AGAIN;
+        let again = self.refused.as_ref().is_some_and(again);
+        // What is loaded for more than is wanted goes when nothing is wanted: recordings come and go.
+        let is_enough =
+            self.open.as_ref().is_some_and(|open| union(open.asked, wanted) == open.asked);
+        let is_waiting = self.open.is_none() && self.refused.is_some();
+        if again || !is_enough && !is_waiting {
+            self.refused = None;
+            self.load(wanted, needed, now);
+        } else if let Some(mut open) = self.open.take_if(|open| open.needed != needed) {
+            let refused =
+                fewer(needed).into_iter().map_while(|fewer| open.run(needed, fewer).err());
+            let refused: Vec<_> = refused.collect();
+            // What all of it was refused to is tried again with everything else, and no sooner.
+            open.needed = needed;
+            self.open = Some(open);
+            for error in refused {
+                self.refuse(&error, needed, now);
+            }
+        }
     }
 
-    fn start(&self, watch: Watch) -> Result<Recording, KernelError> {
-        let Some(folder) = &self.folder else { return Recording::start(watch) };
-        match Recording::pinned(folder, watch) {
+    /// Loads programs, and runs those that are needed at once. What was watched before is watched until then, and still
+    /// where nothing could be loaded.
+    fn load(&mut self, wanted: Watch, needed: Watch, now: Moment) {
+        for fewer in fewer(wanted) {
+            let began = Instant::now();
+            let ready = self.ready(fewer).and_then(|recording| {
+                let none = Watch::default();
+                let (asked, loaded) = (wanted, fewer);
+                let Watch { calls, accesses, permissions, denials: _ } = loaded;
+                tracing::info!(calls, accesses, permissions, milliseconds = since(began), "loaded");
+                let mut open = Open { asked, loaded, needed: none, watched: none, recording };
+                if needed != none {
+                    open.run(needed, needed)?;
+                }
+                Ok(open)
+            });
+            match ready {
+                Ok(open) => {
+                    self.open = Some(open);
+                    self.left = false;
+                    return;
+                }
+                Err(error) => self.refuse(&error, fewer, now),
+            }
+        }
+    }
+
+    fn refuse(&mut self, error: &KernelError, watch: Watch, now: Moment) {
+        let error = chain(error);
+        tracing::error!(error, ?watch, "cannot watch");
+        self.refused.get_or_insert((now.uptime, error));
+    }
+
+    fn ready(&self, watch: Watch) -> Result<Recording, KernelError> {
+        let Some(folder) = &self.folder else { return Recording::ready(watch) };
+        match Recording::ready_pinned(folder, watch) {
             Err(error @ KernelError::NotBpffs(..)) => {
                 let error = chain(&error);
                 tracing::warn!(error, "what is seen while no recorder runs will be lost");
-                Recording::start(watch)
+                Recording::ready(watch)
             }
-            started => started,
+            ready => ready,
         }
     }
 
     fn close(&mut self, tracker: &mut Tracker) {
-        let watched = self.recording.take().is_some();
+        let watched = self.open.take().is_some_and(|open| open.needed != Watch::default());
         match self.folder.as_deref().map_or(Ok(()), Recording::unpin) {
             Err(KernelError::NotBpffs(..)) | Ok(()) => self.left = false,
             Err(error) => tracing::error!(error = chain(&error), "programs stay in the kernel"),
@@ -140,7 +179,8 @@ impl Eyes {
         tracker: &mut Tracker,
         now: Moment,
     ) -> Result<Vec<String>, KernelError> {
-        let Some((_, watch, recording)) = &mut self.recording else {
+        let open = self.open.as_mut().filter(|open| open.needed != Watch::default());
+        let Some(Open { watched, recording, .. }) = open else {
             tracker.look([], Losses::default(), &|_| None, now);
             tracker.step(now);
             return Ok(tracker.wanted(None, now).ask);
@@ -187,7 +227,7 @@ impl Eyes {
         }
         // Subjects begin and end by what was found.
         tracker.step(now);
-        if watch.permissions && tracker.take_refresh() {
+        if watched.permissions && tracker.take_refresh() {
             // What a context was refused before is told once only, and is news for who has come.
             if let Err(error) = SelinuxFs::default().forget_decisions() {
                 tracing::warn!(%error, "what was refused before may not be told again");
@@ -209,12 +249,53 @@ impl Eyes {
 
     /// All that was seen is on the disk: the kernel may forget it.
     pub(crate) fn kept(&mut self, tracker: &Tracker) -> Result<(), KernelError> {
-        let Some((.., recording)) = &mut self.recording else { return Ok(()) };
+        let open = self.open.as_mut().filter(|open| open.needed != Watch::default());
+        let Some(Open { recording, .. }) = open else { return Ok(()) };
         if !self.leaving.is_empty() {
             // They were gone at two sweeps, between which they were looked at: nothing is new in them.
             recording.release(&std::mem::take(&mut self.leaving))?;
         }
         if tracker.is_waiting() { Ok(()) } else { recording.kept() }
+    }
+}
+
+impl Open {
+    /// Runs a part of what is needed, as far as it is loaded, and ends the rest.
+    fn run(&mut self, needed: Watch, part: Watch) -> Result<(), KernelError> {
+        let began = Instant::now();
+        let watched = common(part, self.loaded);
+        self.recording.run(watched)?;
+        let Watch { calls, accesses, permissions, denials: _ } = watched;
+        tracing::info!(calls, accesses, permissions, milliseconds = since(began), "watching");
+        (self.needed, self.watched) = (needed, watched);
+        Ok(())
+    }
+}
+
+fn since(began: Instant) -> u64 {
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+fn watch(needs: Needs) -> Watch {
+    let Needs { calls, accesses, permissions, logs: _ } = needs;
+    Watch { calls, denials: false, accesses, permissions }
+}
+
+fn union(one: Watch, other: Watch) -> Watch {
+    Watch {
+        calls: one.calls || other.calls,
+        denials: one.denials || other.denials,
+        accesses: one.accesses || other.accesses,
+        permissions: one.permissions || other.permissions,
+    }
+}
+
+fn common(one: Watch, other: Watch) -> Watch {
+    Watch {
+        calls: one.calls && other.calls,
+        denials: one.denials && other.denials,
+        accesses: one.accesses && other.accesses,
+        permissions: one.permissions && other.permissions,
     }
 }
 

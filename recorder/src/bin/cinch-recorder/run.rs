@@ -207,7 +207,8 @@ impl Parts {
         let needs = self.tracker.needs();
         self.ears.open(needs, now);
         self.ears.listen(&mut self.tracker, now);
-        self.eyes.open(needs, &mut self.tracker, now);
+        let foreseen = self.tracker.foreseen();
+        self.eyes.open(needs, foreseen, &mut self.tracker, now);
         match self.eyes.look(&mut self.tracker, now) {
             Ok(unnamed) if unnamed.is_empty() => {}
             Ok(_) => self.ask(to_written),

@@ -116,6 +116,21 @@ pub(crate) struct Needs {
     pub(crate) logs: bool,
 }
 
+impl Needs {
+    fn of(recorded: impl Iterator<Item = (Recorder, RecordingKind)>) -> Self {
+        let mut needs = Self::default();
+        for (recorder, kind) in recorded {
+            match (recorder, kind) {
+                (Recorder::Logs, _) => needs.logs = true,
+                (Recorder::Bpf, RecordingKind::SeccompProfile) => needs.calls = true,
+                (Recorder::Bpf, RecordingKind::AppArmorProfile) => needs.accesses = true,
+                (Recorder::Bpf, RecordingKind::SelinuxProfile) => needs.permissions = true,
+            }
+        }
+        needs
+    }
+}
+
 /// Something that people should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Note {
@@ -279,23 +294,22 @@ impl Tracker {
 
     /// What has to be watched now.
     pub(crate) fn needs(&self) -> Needs {
-        let mut needs = Needs::default();
         let unsettled = self.subjects.values().filter(|tracked| !tracked.settled);
         let recorded = unsettled.map(|tracked| (tracked.subject.recorder, tracked.subject.kind));
         // While nobody tells of pods, one may start here that is to be recorded.
         let unknown = self.known.pods_late || !self.known.pods_fresh;
-        let feared = self.recordings.values().filter(|_| unknown);
-        let feared = feared.filter(|recording| self.takes(recording));
-        let feared = feared.map(|recording| (recording.recorder(), recording.kind()));
-        for (recorder, kind) in recorded.chain(feared) {
-            match (recorder, kind) {
-                (Recorder::Logs, _) => needs.logs = true,
-                (Recorder::Bpf, RecordingKind::SeccompProfile) => needs.calls = true,
-                (Recorder::Bpf, RecordingKind::AppArmorProfile) => needs.accesses = true,
-                (Recorder::Bpf, RecordingKind::SelinuxProfile) => needs.permissions = true,
-            }
-        }
-        needs
+        Needs::of(recorded.chain(self.taking().filter(|_| unknown)))
+    }
+
+    /// What has to be watched at once when a pod comes that is to be recorded.
+    pub(crate) fn foreseen(&self) -> Needs {
+        Needs::of(self.taking())
+    }
+
+    /// By whom and what recordings record that take new pods.
+    fn taking(&self) -> impl Iterator<Item = (Recorder, RecordingKind)> {
+        let taking = self.recordings.values().filter(|recording| self.takes(recording));
+        taking.map(|recording| (recording.recorder(), recording.kind()))
     }
 
     /// Something was accessed in a mount namespace.

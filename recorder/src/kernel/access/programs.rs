@@ -16,7 +16,12 @@ use aya::{
 };
 
 use super::{
-    super::{KernelError, Watch, loaded::Loaded, ring::Ring, slot::abis},
+    super::{
+        KernelError, Watch,
+        loaded::{Loaded, Needed},
+        ring::Ring,
+        slot::abis,
+    },
     Accesses, Group, Tier, Tiers,
     calls::{self, CALL},
 };
@@ -102,8 +107,11 @@ const SILENT: [&str; 6] = [
 /// Spans in `struct silent` of `bpf/access_other.h`, each of two addresses.
 const SPANS: usize = 16;
 
-/// Attaches the programs.
-pub(in crate::kernel) fn attach(loaded: &mut Loaded, types: &Btf) -> Result<Accesses, KernelError> {
+/// When these programs run.
+const OF: Needed = |watch| watch.accesses;
+
+/// Loads the programs.
+pub(in crate::kernel) fn load(loaded: &mut Loaded, types: &Btf) -> Result<Accesses, KernelError> {
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
     let data = |name| MapData::from_fd(loaded.map(name)?).map_err(of_map);
     let ring = ring(&data("access_events")?)?;
@@ -114,7 +122,7 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded, types: &Btf) -> Result<Acce
         Map::Array(data("access_silent")?).try_into().map_err(of_map)?;
     let mut tiers = Tiers::default();
     for (groups, hooks) in HOOKS {
-        let tier = match hooked(loaded, hooks, types)? {
+        let tier = match hooked(loaded, hooks, types) {
             None => Tier::Hooks,
             Some(why) => {
                 tiers.why.extend(groups.iter().map(|group| (*group, why.clone())));
@@ -129,25 +137,25 @@ pub(in crate::kernel) fn attach(loaded: &mut Loaded, types: &Btf) -> Result<Acce
         table.set(place, call, 0).map_err(of_map)?;
     }
     if told.iter().any(|group| *group != Group::Capabilities) {
-        loaded.tracepoint("access_exit", "sys_exit", types)?;
+        loaded.load(OF, "access_exit", "sys_exit", types)?;
     }
     if told.contains(&Group::Programs) {
-        loaded.tracepoint("access_exec", "sched_process_exec", types)?;
+        loaded.load(OF, "access_exec", "sched_process_exec", types)?;
     }
     if told.contains(&Group::Signals) {
-        loaded.tracepoint("access_signal", "signal_generate", types)?;
+        loaded.load(OF, "access_signal", "signal_generate", types)?;
     }
     if told.contains(&Group::Capabilities) {
         // Older kernels have no such tracepoint; and without the places of those functions, memory itself would seem to
         // need a capability.
-        let attached = match silent_functions() {
+        let told = match silent_functions() {
             Some(spans) => {
                 silent.set(0, spans, 0).map_err(of_map)?;
-                loaded.tracepoint("access_capable", "cap_capable", types).is_ok()
+                loaded.load(OF, "access_capable", "cap_capable", types).is_ok()
             }
             None => false,
         };
-        if !attached {
+        if !told {
             tiers.tiers.insert(Group::Capabilities, Tier::Nothing);
         }
     }
@@ -160,10 +168,10 @@ pub(in crate::kernel) fn ring(events: &MapData) -> Result<Ring, KernelError> {
     Ring::new(events.fd().as_fd(), info.max_entries()).map_err(KernelError::Read)
 }
 
-/// Runs programs at hooks, all or none; the reason when it is none.
-fn hooked(loaded: &mut Loaded, hooks: &[Hook], types: &Btf) -> Result<Option<String>, KernelError> {
+/// Loads programs for hooks, all or none; the reason when it is none.
+fn hooked(loaded: &mut Loaded, hooks: &[Hook], types: &Btf) -> Option<String> {
     for (program, hook) in hooks {
-        if let Err(error) = loaded.load_hook(program, hook, types) {
+        if let Err(error) = loaded.check(program, hook, types) {
             let mut why = format!("{hook}: {error}");
             let mut next = error.source();
             while let Some(error) = next {
@@ -172,13 +180,13 @@ fn hooked(loaded: &mut Loaded, hooks: &[Hook], types: &Btf) -> Result<Option<Str
             }
             // What the verifier says is long; the reason is at its end.
             let end = why.char_indices().rev().nth(300).map_or(0, |(at, _)| at);
-            return Ok(Some(why[end..].to_owned()));
+            return Some(why[end..].to_owned());
         }
     }
-    for (program, _) in hooks {
-        loaded.hook(program)?;
+    for (program, hook) in hooks {
+        loaded.ready(OF, program, hook);
     }
-    Ok(None)
+    None
 }
 
 /// Where those functions begin and end, if the kernel says so.

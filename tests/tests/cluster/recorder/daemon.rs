@@ -113,6 +113,13 @@ impl Recorder {
         self.daemon.kill()
     }
 
+    /// Programs of the recorder that run: links that its process holds, and those that are pinned.
+    pub(crate) fn running(&self) -> Result<Vec<String>> {
+        let mut found = self.in_kernel()?;
+        found.retain(|it| it.contains("link"));
+        Ok(found)
+    }
+
     /// What the recorder has in the kernel: programs, maps and links that its process holds, and what is pinned.
     pub(crate) fn in_kernel(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();

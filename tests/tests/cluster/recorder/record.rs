@@ -13,7 +13,7 @@ use crate::{questions, shared::Shared, write};
 questions![
     a_pod_is_recorded_while_it_runs_and_to_its_end,
     a_pod_that_runs_already_is_recorded,
-    nothing_is_in_the_kernel_while_nothing_is_recorded,
+    nothing_runs_in_the_kernel_while_nothing_is_recorded,
     an_annotation_alone_arms_nothing,
     a_namespace_that_has_not_opted_in_is_not_recorded,
     what_is_not_selected_is_not_published,
@@ -105,18 +105,22 @@ async fn a_pod_that_runs_already_is_recorded(shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-async fn nothing_is_in_the_kernel_while_nothing_is_recorded(shared: &Shared) -> Result<()> {
+async fn nothing_runs_in_the_kernel_while_nothing_is_recorded(shared: &Shared) -> Result<()> {
     let (node, recorder, space) = stage(shared).await?;
-    let name = recording(&space, KIND, &json!({})).await?;
     // Of another app.
     let _other = Pod::new(&space, &node, "other", &["main"], &json!({})).await?;
-    ensure!(recorder.in_kernel()?.is_empty(), "{:?}", recorder.in_kernel()?);
+    let name = recording(&space, KIND, &json!({})).await?;
+    until("programs are loaded for who may come", LIMIT, async || {
+        Ok((recorder.in_kernel()?.len() > 3).then_some(()))
+    })
+    .await?;
+    ensure!(recorder.running()?.is_empty(), "{:?}", recorder.running()?);
     let pod = Pod::new(&space, &node, &name, &["main"], &json!({})).await?;
     recorder.watches("calls").await?;
-    ensure!(recorder.in_kernel()?.len() > 3, "{:?}", recorder.in_kernel()?);
+    ensure!(recorder.running()?.len() == 2, "{:?}", recorder.running()?);
     pod.delete().await?;
-    until("nothing is left in the kernel", LIMIT, async || {
-        Ok(recorder.in_kernel()?.is_empty().then_some(()))
+    until("nothing runs in the kernel", LIMIT, async || {
+        Ok(recorder.running()?.is_empty().then_some(()))
     })
     .await
 }
@@ -129,7 +133,7 @@ async fn an_annotation_alone_arms_nothing(shared: &Shared) -> Result<()> {
     let mut pod = Pod::new(&space, &node, "marked", &["main"], &marked).await?;
     let mut container = pod.started().await?;
     container.does("mkdir /tmp/$$; rmdir /tmp/$$").await?;
-    ensure!(recorder.in_kernel()?.is_empty(), "{:?}", recorder.in_kernel()?);
+    ensure!(recorder.running()?.is_empty(), "{:?}", recorder.running()?);
     // What comes later and is published shows that there was time for it.
     let mut selected = Pod::new(&space, &node, &name, &["main"], &json!({})).await?;
     recorder.watches("calls").await?;
@@ -150,7 +154,7 @@ async fn a_namespace_that_has_not_opted_in_is_not_recorded(shared: &Shared) -> R
     let mut pod = Pod::new(&space, &node, &name, &["main"], &json!({})).await?;
     let mut container = pod.started().await?;
     container.does("true").await?;
-    ensure!(recorder.in_kernel()?.is_empty(), "{:?}", recorder.in_kernel()?);
+    ensure!(recorder.running()?.is_empty(), "{:?}", recorder.running()?);
     // Once it opts in, pods that are there are recorded.
     space.label(tests::namespace::RECORDING, Some("")).await?;
     recorder.watches("calls").await?;
@@ -199,8 +203,8 @@ async fn a_recording_ends_when_its_time_is_over(shared: &Shared) -> Result<()> {
     let it = format!("{name}-main");
     until_profile(cluster, KIND, &it, "is final", |it| !is_partial(it)).await?;
     until_status(&space, &name, "is complete", |status| status[PHASE] == "Complete").await?;
-    until("nothing is left in the kernel", LIMIT, async || {
-        Ok(recorder.in_kernel()?.is_empty().then_some(()))
+    until("nothing runs in the kernel", LIMIT, async || {
+        Ok(recorder.running()?.is_empty().then_some(()))
     })
     .await?;
     container.does("mkdir /tmp/$$; rmdir /tmp/$$").await?;

@@ -19,14 +19,16 @@ fn programs_are_needed_only_for_what_is_selected_here() {
     world.record("s", APPARMOR, &json!({}));
     world.pass();
     assert_eq!(world.tracker.needs(), Needs::default(), "no pod is here");
+    let both = Needs { calls: true, accesses: true, ..Needs::default() };
+    assert_eq!(world.tracker.foreseen(), both, "but one may come");
     let own = pod(1, &["main"]);
     world.pod(&own);
     world.pass();
-    let both = Needs { calls: true, accesses: true, ..Needs::default() };
     assert_eq!(world.tracker.needs(), both);
     world.tracker.recording_gone(&key);
     world.passes(15);
     assert_eq!(world.tracker.needs(), Needs { accesses: true, ..Needs::default() });
+    assert_eq!(world.tracker.foreseen(), world.tracker.needs());
     world.gone(&own);
     world.passes(15);
     assert_eq!(world.tracker.needs(), Needs::default());
@@ -40,6 +42,7 @@ fn while_nobody_tells_of_pods_one_may_start_that_is_to_be_recorded() {
     world.tracker.pods_fresh(false);
     world.pass();
     assert_eq!(world.tracker.needs(), Needs { calls: true, ..Needs::default() });
+    assert_eq!(world.tracker.foreseen(), world.tracker.needs(), "none of one that is paused");
 }
 
 #[test]
