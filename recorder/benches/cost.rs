@@ -145,8 +145,9 @@ fn until_attached(short: bool) -> Result<(), Failed> {
             let start = Instant::now();
             let mut recording = Recording::ready(watch)?;
             let loaded = start.elapsed();
+            let start = Instant::now();
             recording.run(watch)?;
-            for (took, this) in took.iter_mut().zip([loaded, start.elapsed() - loaded]) {
+            for (took, this) in took.iter_mut().zip([loaded, start.elapsed()]) {
                 took.push(this.as_secs_f64() * 1e3);
             }
         }

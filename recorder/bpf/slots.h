@@ -91,6 +91,20 @@ INLINE u64 namespace_id(struct mnt_namespace *ns)
 	return ns->seq;
 }
 
+/* The same by helpers, of what nothing is known of. */
+INLINE u64 namespace_id_of(struct nsproxy *nsproxy)
+{
+	struct mnt_namespace *ns = 0;
+	u64 id = 0;
+
+	READ(ns, nsproxy, mnt_ns);
+	if (HAS(ns->ns.ns_id))
+		READ(id, ns, ns.ns_id);
+	else
+		READ(id, ns, seq);
+	return id;
+}
+
 /* Ids are given out in runs: consecutive ones must not lie side by side. The upper bits are those that are spread best. */
 INLINE u32 place_of(u64 ns)
 {
@@ -111,51 +125,68 @@ INLINE struct mnt_namespace *namespace_of(struct task_struct *task)
 	return nsproxy ? nsproxy->mnt_ns : 0;
 }
 
+/* What is only needed once is read by a helper: for each pointer that the verifier follows itself, from a task, it goes
+ * through all types of the kernel several times, and whoever waits for these programs waits for that. */
 INLINE void describe(struct slot *slot, struct task_struct *task)
 {
 	struct mnt_namespace *ns = namespace_of(task);
-	struct kernfs_node *node = task->cgroups->dfl_cgrp->kn;
-	struct task_struct *parent = task->real_parent;
-	struct kernfs_node *above;
+	struct task_struct *parent = 0;
+	struct nsproxy *nsproxy = 0;
+	struct css_set *set = 0;
+	struct cgroup *cgroup = 0;
+	struct kernfs_node *node = 0, *above = 0;
+	const char *name = 0;
 
 	if (ns)
 		slot->inode = ns->ns.inum;
-	if (parent && namespace_of(parent))
-		slot->above = namespace_id(namespace_of(parent));
+	READ(parent, task, real_parent);
+	READ(nsproxy, parent, nsproxy);
+	if (nsproxy)
+		slot->above = namespace_id_of(nsproxy);
 	slot->first = task->tgid;
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
-	if (!node)
+	READ(set, task, cgroups);
+	READ(cgroup, set, dfl_cgrp);
+	READ(node, cgroup, kn);
+	READ(name, node, name);
+	if (!name)
 		return;
-	probe_read_kernel_str(slot->leaf, NAME, node->name);
+	probe_read_kernel_str(slot->leaf, NAME, name);
 	if (HAS(node->__parent))
-		above = node->__parent;
+		READ(above, node, __parent);
 	else
-		above = node->parent;
+		READ(above, node, parent);
+	READ(name, above, name);
 	if (above)
-		probe_read_kernel_str(slot->parent, sizeof(slot->parent), above->name);
+		probe_read_kernel_str(slot->parent, sizeof(slot->parent), name);
 }
 
 /* Whether a namespace is the one of the first process. */
 APART int is_host(u64 ns)
 {
-	struct task_struct *task = get_current_task_btf();
-	struct task_struct *below = task;
+	struct task_struct *task = get_current_task_btf(), *below = task, *above;
+	struct nsproxy *nsproxy = 0;
+	s32 process = -1;
 
 	for (int i = 0; i < ANCESTORS; i++) {
-		struct task_struct *above = task->real_parent;
-
-		if (!above || task->tgid == 0)
+		READ(process, task, tgid);
+		READ(above, task, real_parent);
+		if (!above || !process)
 			break;
 		below = task;
 		task = above;
 	}
-	if (task->tgid != 0)
+	READ(process, task, tgid);
+	READ(nsproxy, task, nsproxy);
+	if (process != 0 || !nsproxy)
 		return 0;
-	if (namespace_id(task->nsproxy->mnt_ns) == ns)
+	if (namespace_id_of(nsproxy) == ns)
 		return 1;
 	/* The first process may have gone elsewhere. What the kernel itself has started is under another one. */
-	return below->tgid == 1 && namespace_id(below->nsproxy->mnt_ns) == ns;
+	READ(process, below, tgid);
+	READ(nsproxy, below, nsproxy);
+	return process == 1 && nsproxy && namespace_id_of(nsproxy) == ns;
 }
 
 INLINE void lose(enum loss what)
@@ -243,20 +274,22 @@ static __attribute__((noinline)) struct slot *claim(u64 ns)
 /* Whether a program comes from inside, or its parent is inside as well: it is not a runtime's. */
 INLINE int runs_inside(struct task_struct *task, struct mnt_namespace *ns)
 {
-	struct task_struct *parent = task->real_parent;
-	struct mm_struct *mm = task->mm;
+	struct task_struct *parent = 0;
+	struct nsproxy *nsproxy = 0;
 	struct mnt_namespace *from = 0;
-	struct vfsmount *mount;
-	struct file *file;
+	struct mm_struct *mm = 0;
+	struct vfsmount *mount = 0;
+	struct file *file = 0;
 
-	if (parent && parent->nsproxy && parent->nsproxy->mnt_ns == ns)
+	READ(parent, task, real_parent);
+	READ(nsproxy, parent, nsproxy);
+	READ(from, nsproxy, mnt_ns);
+	if (from == ns)
 		return 1;
-	if (!mm)
-		return 0;
-	file = mm->exe_file;
-	if (!file)
-		return 0;
-	mount = file->f_path.mnt;
+	from = 0;
+	READ(mm, task, mm);
+	READ(file, mm, exe_file);
+	READ(mount, file, f_path.mnt);
 	if (!mount)
 		return 0;
 	probe_read_kernel(&from, sizeof(from),

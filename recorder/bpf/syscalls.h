@@ -4,7 +4,7 @@
 #include "stacks.h"
 
 /* Records a call that is perhaps new. */
-static __attribute__((noinline)) int note(u64 number, u64 registers)
+APART int note(u64 number, u64 registers)
 {
 	struct task_struct *task = get_current_task_btf();
 	struct slot *slot = any_slot_of(task);

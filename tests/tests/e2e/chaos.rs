@@ -154,7 +154,7 @@ async fn what_runs_while_the_recorder_is_dead_is_recorded(ground: &mut Ground) -
         Namespace::new(ground.cluster.asker(), &[(RECORDING, "true")]).await?;
     let user = ground.user.clone();
     user.apply(&name, &workloads::recording("deeds", "Bpf", "deeds")).await?;
-    // Nothing is in the kernel before somebody is recorded.
+    // Nothing runs in the kernel before somebody is recorded.
     user.apply(&name, &workloads::job("first", "deeds", "sleep 600")).await?;
     until_seen(ground, "nanosleep").await?;
 

@@ -29,6 +29,8 @@ pub(crate) struct Eyes {
     folder: Option<PathBuf>,
     open: Option<Open>,
     refused: Option<(Duration, String)>,
+    /// What could not be loaded when nobody needed it yet.
+    given_up: Option<Watch>,
     swept: Option<Duration>,
     /// Slots that nobody needs any more, once what was in them is on the disk: by place, with the namespace.
     leaving: Vec<(u32, u64)>,
@@ -51,7 +53,15 @@ struct Open {
 impl Eyes {
     /// `folder` is where programs and what they have seen are kept while no process of ours runs.
     pub(crate) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, open: None, refused: None, swept: None, leaving: Vec::new(), left: true }
+        Self {
+            folder,
+            open: None,
+            refused: None,
+            given_up: None,
+            swept: None,
+            leaving: Vec::new(),
+            left: true,
+        }
     }
 
     /// Why nothing is seen, or not all, where that is so.
@@ -81,6 +91,7 @@ impl Eyes {
         let (needed, none) = (watch(needs), Watch::default());
         let wanted = union(needed, watch(foreseen));
         if needed == none {
+            self.refused = None;
             let watched = self.open.as_ref().is_some_and(|open| open.needed != none);
             // Until it is known that nothing is to be recorded, what an earlier process has begun goes on.
             if watched
@@ -93,13 +104,19 @@ impl Eyes {
                 return;
             }
         }
+        let open = self.open.as_ref();
+        let is_all = open.is_some_and(|open| covers(open.asked, wanted));
+        if needed == none {
+            // What is loaded for more than is wanted goes when nothing is wanted: recordings come and go.
+            if !is_all && self.given_up != Some(wanted) {
+                self.load(wanted, needed, now);
+            }
+            return;
+        }
         let again = |(since, _): &(Duration, String)| now.since(*since) >= AGAIN;
-        let again = self.refused.as_ref().is_some_and(again);
-        // What is loaded for more than is wanted goes when nothing is wanted: recordings come and go.
-        let is_enough =
-            self.open.as_ref().is_some_and(|open| union(open.asked, wanted) == open.asked);
-        let is_waiting = self.open.is_none() && self.refused.is_some();
-        if again || !is_enough && !is_waiting {
+        let is_time = self.refused.as_ref().is_none_or(again);
+        let is_enough = open.is_some_and(|open| covers(open.loaded, needed) && is_all);
+        if is_time && (!is_enough || self.refused.is_some()) {
             self.refused = None;
             self.load(wanted, needed, now);
         } else if let Some(mut open) = self.open.take_if(|open| open.needed != needed) {
@@ -116,13 +133,15 @@ impl Eyes {
     }
 
     /// Loads programs, and runs those that are needed at once. What was watched before is watched until then, and still
-    /// where nothing could be loaded.
+    /// where nothing could be loaded. What cannot be loaded matters only to what is needed.
     fn load(&mut self, wanted: Watch, needed: Watch, now: Moment) {
-        for fewer in fewer(wanted) {
+        self.given_up = None;
+        let mut errors = Vec::new();
+        for part in fewer(wanted) {
             let began = Instant::now();
-            let ready = self.ready(fewer).and_then(|recording| {
+            let ready = self.ready(part).and_then(|recording| {
                 let none = Watch::default();
-                let (asked, loaded) = (wanted, fewer);
+                let (asked, loaded) = (wanted, part);
                 let Watch { calls, accesses, permissions, denials: _ } = loaded;
                 tracing::info!(calls, accesses, permissions, milliseconds = since(began), "loaded");
                 let mut open = Open { asked, loaded, needed: none, watched: none, recording };
@@ -133,11 +152,24 @@ impl Eyes {
             });
             match ready {
                 Ok(open) => {
+                    let is_enough = covers(open.loaded, needed);
                     self.open = Some(open);
                     self.left = false;
-                    return;
+                    return self.failed(errors, !is_enough, now);
                 }
-                Err(error) => self.refuse(&error, fewer, now),
+                Err(error) => errors.push((part, error)),
+            }
+        }
+        self.given_up = Some(wanted);
+        self.failed(errors, needed != Watch::default(), now);
+    }
+
+    fn failed(&mut self, errors: Vec<(Watch, KernelError)>, is_needed: bool, now: Moment) {
+        for (part, error) in errors {
+            if is_needed {
+                self.refuse(&error, part, now);
+            } else {
+                tracing::debug!(error = chain(&error), watch = ?part, "cannot be watched here");
             }
         }
     }
@@ -288,6 +320,10 @@ fn union(one: Watch, other: Watch) -> Watch {
         accesses: one.accesses || other.accesses,
         permissions: one.permissions || other.permissions,
     }
+}
+
+fn covers(one: Watch, other: Watch) -> bool {
+    union(one, other) == one
 }
 
 fn common(one: Watch, other: Watch) -> Watch {

@@ -97,6 +97,15 @@ impl Recorder {
         Ok(())
     }
 
+    /// Waits until it says that it is not ready, and gives what it says.
+    pub(crate) async fn not_ready(&self) -> Result<String> {
+        let said = until("the recorder is not ready", READY, async || {
+            let (status, text) = plain_http::get(self.admin, "/readyz").await?;
+            Ok((status != 200).then_some(text))
+        });
+        said.await.with_context(|| self.daemon.log_tail())
+    }
+
     /// Waits until programs in the kernel watch for this, such as `calls`.
     pub(crate) async fn watches(&self, what: &str) -> Result<()> {
         let line = format!("cinch_recorder_watching{{of=\"{what}\"}} 1");

@@ -8,12 +8,17 @@ use super::{
     LIMIT, allows, daemon::Recorder, is_partial, profile, recording, stage, until_profile,
     until_status, workload::Pod,
 };
-use crate::{questions, shared::Shared, write};
+use crate::{
+    questions,
+    shared::{Shared, Skipped},
+    write,
+};
 
 questions![
     a_pod_is_recorded_while_it_runs_and_to_its_end,
     a_pod_that_runs_already_is_recorded,
     nothing_runs_in_the_kernel_while_nothing_is_recorded,
+    what_a_node_cannot_record_is_told_where_it_would_be,
     an_annotation_alone_arms_nothing,
     a_namespace_that_has_not_opted_in_is_not_recorded,
     what_is_not_selected_is_not_published,
@@ -123,6 +128,32 @@ async fn nothing_runs_in_the_kernel_while_nothing_is_recorded(shared: &Shared) -
         Ok(recorder.running()?.is_empty().then_some(()))
     })
     .await
+}
+
+async fn what_a_node_cannot_record_is_told_where_it_would_be(shared: &Shared) -> Result<()> {
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        return Err(Skipped("this node can record permissions of SELinux").into());
+    }
+    let (node, mut recorder, space) = stage(shared).await?;
+    let permissions = recording(&space, "SelinuxProfile", &json!({})).await?;
+    let calls = recording(&space, KIND, &json!({})).await?;
+    // Other nodes may be able to, and nobody is recorded here.
+    let mut pod = Pod::new(&space, &node, &calls, &["main"], &json!({})).await?;
+    recorder.watches("calls").await?;
+    recorder.ready().await?;
+    let mut container = pod.started().await?;
+    container.does("mkdir /tmp/$$; rmdir /tmp/$$").await?;
+    let _here = Pod::new(&space, &node, &permissions, &["main"], &json!({})).await?;
+    let said = recorder.not_ready().await?;
+    ensure!(said.contains("SELinux is not on in this kernel"), "{said}");
+    container.does("ln -s a /tmp/$$.l; rm /tmp/$$.l").await?;
+    container.end()?;
+    pod.succeed().await?;
+    let whole = format!("{calls}-main");
+    let whole = until_profile(&shared.cluster, KIND, &whole, "is final", |it| !is_partial(it));
+    let whole = whole.await?;
+    ensure!(allows(&whole, "rmdir") && allows(&whole, "unlink"), "{whole}");
+    Ok(())
 }
 
 async fn an_annotation_alone_arms_nothing(shared: &Shared) -> Result<()> {
