@@ -143,7 +143,10 @@ async fn what_a_node_cannot_record_is_told_where_it_would_be(shared: &Shared) ->
     recorder.ready().await?;
     let mut container = pod.started().await?;
     container.does("mkdir /tmp/$$; rmdir /tmp/$$").await?;
-    let _here = Pod::new(&space, &node, &permissions, &["main"], &json!({})).await?;
+    // As the webhook marks it, which is not there.
+    let mark = format!("{permissions}_main_12345_1");
+    let mark = json!({ "annotations": { "io.containers.trace-bpf-selinux/main": mark } });
+    let _here = Pod::new(&space, &node, &permissions, &["main"], &mark).await?;
     let said = recorder.not_ready().await?;
     ensure!(said.contains("SELinux is not on in this kernel"), "{said}");
     container.does("ln -s a /tmp/$$.l; rm /tmp/$$.l").await?;
@@ -152,7 +155,7 @@ async fn what_a_node_cannot_record_is_told_where_it_would_be(shared: &Shared) ->
     let whole = format!("{calls}-main");
     let whole = until_profile(&shared.cluster, KIND, &whole, "is final", |it| !is_partial(it));
     let whole = whole.await?;
-    ensure!(allows(&whole, "rmdir") && allows(&whole, "unlink"), "{whole}");
+    ensure!(allows(&whole, "rmdir") && allows(&whole, "unlinkat"), "{whole}");
     Ok(())
 }
 
