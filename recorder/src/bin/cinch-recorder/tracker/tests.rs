@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use recorder::cri::Named;
 
-use super::{due::Entry, *};
+use super::{due::status::Entry, *};
 
 mod life;
 mod names;
