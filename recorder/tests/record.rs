@@ -2,7 +2,7 @@
 
 use std::{
     fs::Permissions,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Child, ChildStdout, Command, ExitCode, Output, Stdio},
@@ -14,6 +14,9 @@ use recorder::kernel::{Recording, Watch};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+#[path = "shared/terminal.rs"]
+mod terminal;
+
 type Test = fn() -> Result<(), Failed>;
 
 /// All of them take some seconds, for which they are alone with the machine or not.
@@ -23,10 +26,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     // Whoever may not load programs here is told so by name.
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
-    let script = Command::new("script").arg("--version").output().is_err();
-    let script = script.then(|| "needs script(1)".to_owned());
     let none = refused.clone();
-    let missing = refused.or(script);
+    let missing = refused.or_else(|| terminal::missing().map(ToOwned::to_owned));
     let tests: [(&str, Option<String>, Test); 14] = [
         ("a_command_keeps_its_environment_its_folder_and_its_exit_code", none.clone(), kept),
         ("the_profile_alone_is_on_standard_output", none.clone(), standard_output),
@@ -182,7 +183,7 @@ fn signal() -> Result<(), Failed> {
     ensure(place.allows("mkdir")?, "what it did at the end is part of it")
 }
 
-/// A command on a terminal of its own: what is pressed after it is ready, what comes after each key, and its exit code.
+/// A script on a terminal: what is pressed after what was shown, all that was shown, and the exit code.
 fn on_a_terminal(
     place: &Place,
     script: &str,
@@ -191,31 +192,7 @@ fn on_a_terminal(
     std::fs::write(place.path("script"), script)?;
     let own = env!("CARGO_BIN_EXE_cinch");
     let line = format!("exec {own} record --format raw --base none -o profile -- sh script");
-    let mut terminal = Command::new("env")
-        // A shell that was begun with the signal ignored, as in the background of another one, cannot trap it.
-        .args(["--default-signal=INT", "script", "-q", "-e", "-c", &line, "/dev/null"])
-        .current_dir(place.0.path())
-        .env("SHELL", "/bin/sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut input = terminal.stdin.take().ok_or("a pipe")?;
-    let mut output = terminal.stdout.take().ok_or("a pipe")?;
-    let mut all = String::new();
-    let mut bytes = [0; 4096];
-    for (wanted, press) in keys {
-        // The live line ends with no newline.
-        while !all.contains(wanted) {
-            let read = output.read(&mut bytes)?;
-            if read == 0 {
-                return Err(format!("no {wanted}: {all}").into());
-            }
-            all.push_str(&String::from_utf8_lossy(&bytes[..read]));
-        }
-        input.write_all(press)?;
-    }
-    output.read_to_string(&mut all)?;
-    Ok((all, terminal.wait()?.code()))
+    terminal::run(place.0.path(), &line, keys)
 }
 
 fn first_key() -> Result<(), Failed> {
