@@ -16,6 +16,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::until::until;
 
+pub(crate) mod told;
+
 /// How many lines of a log an error shows.
 const TAIL: usize = 30;
 

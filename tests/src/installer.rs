@@ -1,7 +1,6 @@
 //! The real `cinch-node-installer run` as a process that can be killed, stopped and started again.
 
 use std::{
-    env,
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -9,10 +8,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::Result;
 
-use crate::{chart, daemon::Daemon, namespace::unique, plain_http, until::until};
+use crate::{
+    built, chart,
+    daemon::{Daemon, told::greatest},
+    namespace::unique,
+    plain_http,
+};
 
 const READY: Duration = Duration::from_mins(1);
 
@@ -53,14 +56,7 @@ impl Installer {
 
     /// Waits until it has done what all objects ask for.
     pub async fn ready(&mut self) -> Result<()> {
-        let Self { daemon, admin, .. } = self;
-        let ready = until("the installer is ready", READY, async || {
-            daemon.check_alive()?;
-            let answer = plain_http::get(*admin, "/readyz").await;
-            Ok(answer.ok().filter(|(status, _)| *status == 200))
-        });
-        ready.await.with_context(|| daemon.log_tail())?;
-        Ok(())
+        self.daemon.ready(self.admin, READY).await
     }
 
     /// Ends it without a chance to do anything.
@@ -99,12 +95,7 @@ impl Installer {
     /// The greatest sample of the metric whose name ends so; none where there is no sample yet.
     pub async fn gauge(&self, ending: &str) -> Result<Option<f64>> {
         let (_, text) = plain_http::get(self.admin, "/metrics").await?;
-        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            let (key, value) = line.rsplit_once(' ')?;
-            let known = key.split('{').next()?.ends_with(ending);
-            known.then(|| value.parse().ok())?
-        });
-        Ok(samples.reduce(f64::max))
+        Ok(greatest(&text, ending))
     }
 }
 
@@ -120,37 +111,11 @@ async fn run(folder: &Path, flags: &[OsString], admin: SocketAddr) -> Result<(Da
     };
     command.args(["run".to_owned(), format!("--admin={admin}")]).args(flags);
     let mut daemon = Daemon::start(&format!("cinch-node-installer-{}", unique()), command, folder)?;
-    let admin = until("the installer tells its address", READY, async || {
-        daemon.check_alive()?;
-        Ok(daemon.log()?.lines().find_map(address))
-    })
-    .await
-    .with_context(|| daemon.log_tail())?;
+    let [admin] = daemon.addresses(["admin"], READY).await?;
     Ok((daemon, admin))
-}
-
-/// Reads `{"message":"listening","admin":"127.0.0.1:1"}`.
-fn address(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if line["message"] != "listening" {
-        return None;
-    }
-    line["admin"].as_str()?.parse().ok()
 }
 
 /// `CINCH_NODE_INSTALLER_BIN`, or what cargo built beside the folder of this test.
 pub fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_NODE_INSTALLER_BIN") {
-        return Ok(path.into());
-    }
-    let test = env::current_exe()?;
-    let folder =
-        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch-node-installer");
-    ensure!(
-        path.is_file(),
-        "no {}: cargo build -p node-installer makes it, with --release for figures",
-        path.display()
-    );
-    Ok(path)
+    built::program("cinch-node-installer", "CINCH_NODE_INSTALLER_BIN")
 }

@@ -13,6 +13,7 @@ pub mod answer;
 pub mod audit;
 pub mod authority;
 pub mod browser;
+pub mod built;
 pub mod bundle;
 pub mod chart;
 pub mod cluster;

@@ -1,7 +1,6 @@
 //! The real `cinch-webhook serve` as a process that can be killed, stopped and started again.
 
 use std::{
-    env,
     ffi::OsString,
     fs,
     net::SocketAddr,
@@ -16,11 +15,11 @@ use serde_json::Value;
 
 use crate::{
     answer::Asker,
-    daemon::Daemon,
+    built,
+    daemon::{Daemon, told::greatest},
     namespace::unique,
     plain_http,
     review::{Review, Verdict},
-    until::until,
 };
 
 const READY: Duration = Duration::from_secs(30);
@@ -120,12 +119,7 @@ impl Webhook {
     /// The greatest sample of the metric whose name ends so.
     pub async fn gauge(&self, ending: &str) -> Result<f64> {
         let (_, text) = plain_http::get(self.admin, "/metrics").await?;
-        let samples = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
-            let (key, value) = line.rsplit_once(' ')?;
-            let known = key.split('{').next()?.ends_with(ending);
-            known.then(|| value.parse().ok())?
-        });
-        samples.reduce(f64::max).with_context(|| format!("no metric ...{ending} in:\n{text}"))
+        greatest(&text, ending).with_context(|| format!("no metric ...{ending} in:\n{text}"))
     }
 
     /// Talks to the replica over TLS, trusting its own authority.
@@ -141,15 +135,7 @@ impl Webhook {
     }
 
     async fn ready(&mut self) -> Result<()> {
-        let Self { daemon, admin, .. } = self;
-        let last = until("the webhook is ready", READY, async || {
-            daemon.check_alive()?;
-            let answer = plain_http::get(*admin, "/readyz").await;
-            Ok(answer.ok().filter(|(status, _)| *status == 200))
-        })
-        .await;
-        last.with_context(|| daemon.log_tail())?;
-        Ok(())
+        self.daemon.ready(self.admin, READY).await
     }
 }
 
@@ -164,34 +150,11 @@ async fn serve(
         .args(["serve".to_owned(), format!("--listen={reviews}"), format!("--admin={admin}")])
         .args(flags);
     let mut daemon = Daemon::start(&format!("cinch-webhook-{}", unique()), command, folder)?;
-    let (reviews, admin) = until("the webhook tells its addresses", READY, async || {
-        daemon.check_alive()?;
-        Ok(daemon.log()?.lines().find_map(addresses))
-    })
-    .await
-    .with_context(|| daemon.log_tail())?;
+    let [reviews, admin] = daemon.addresses(["reviews", "admin"], READY).await?;
     Ok((daemon, reviews, admin))
-}
-
-/// Reads `{"message":"listening","reviews":"127.0.0.1:1","admin":"127.0.0.1:2"}`.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if line["message"] != "listening" {
-        return None;
-    }
-    let address = |name: &str| line[name].as_str()?.parse().ok();
-    Some((address("reviews")?, address("admin")?))
 }
 
 /// `CINCH_WEBHOOK_BIN`, or what cargo built beside the folder of this test.
 pub fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_WEBHOOK_BIN") {
-        return Ok(path.into());
-    }
-    let test = env::current_exe()?;
-    let folder =
-        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch-webhook");
-    anyhow::ensure!(path.is_file(), "no {}: cargo build -p webhook makes it", path.display());
-    Ok(path)
+    built::program("cinch-webhook", "CINCH_WEBHOOK_BIN")
 }

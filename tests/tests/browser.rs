@@ -1,16 +1,18 @@
 //! Looks at the page of `cinch report` in a real browser.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tests::browser::{self, Browser, Look, Tab};
+use tests::{
+    browser::{self, Browser, Look, Tab},
+    built,
+};
 
 const WIDE: Look = Look { width: 1280, dark: false, paper: false };
 const NARROW: Look = Look { width: 375, dark: false, paper: false };
@@ -59,7 +61,7 @@ struct Page {
 /// The report on a folder of manifests, as a page.
 fn page(manifests: &Path) -> Result<Page> {
     let folder = tempfile::Builder::new().prefix("cinch-page-").tempdir()?;
-    let mut command = Command::new(program()?);
+    let mut command = Command::new(built::program("cinch", "CINCH_BIN")?);
     command.args(["report", "--output", "html", "--manifests"]).arg(manifests);
     let output = command.output()?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -71,19 +73,6 @@ fn page(manifests: &Path) -> Result<Page> {
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/report")
-}
-
-/// `CINCH_BIN`, or what cargo built beside the folder of this test.
-fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_BIN") {
-        return Ok(path.into());
-    }
-    let test = env::current_exe()?;
-    let folder =
-        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch");
-    ensure!(path.is_file(), "no {}: cargo build -p recorder makes it", path.display());
-    Ok(path)
 }
 
 /// Nobody complains, and the picture is not empty.

@@ -9,11 +9,9 @@ use tests::{
     installer::{self, Installer},
     namespace::{BINDING, Namespace},
     node::Node,
-    plain_http,
     registration::{ONE_PATH, Registration, Scope},
     service::Service,
     settled::{registered, settled},
-    until::until,
     webhook::{Source, Webhook},
 };
 
@@ -99,12 +97,6 @@ async fn start(
     let mut command = Command::new(path);
     command.args(flags).arg(format!("--admin={admin}")).arg("--kubeconfig").arg(kubeconfig);
     let mut daemon = Daemon::start(&format!("scale-{program}"), command, &cluster.new_folder()?)?;
-    let ready = until(&format!("{program} is ready"), LIMIT, async || {
-        daemon.check_alive()?;
-        let answer = plain_http::get(admin, "/readyz").await;
-        Ok(answer.ok().filter(|(status, _)| *status == 200))
-    })
-    .await;
-    ready.with_context(|| daemon.log_tail())?;
+    daemon.ready(admin, LIMIT).await?;
     Ok(daemon)
 }

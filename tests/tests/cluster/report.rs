@@ -1,7 +1,6 @@
 //! What `cinch report` and `cinch status` tell those who may read, and what they say to those who may not.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     process::Output,
     time::Duration,
@@ -10,6 +9,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use tests::{
+    built,
     cluster::Cluster,
     namespace::{BINDING, Namespace, RECORDING, unique},
     node, object,
@@ -36,21 +36,8 @@ const KIND: &str = "SeccompProfile";
 const IMAGE: &str = "ghcr.io/acme/web:2";
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// `CINCH_BIN`, or what cargo built beside the folder of this test.
-fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_BIN") {
-        return Ok(path.into());
-    }
-    let test = env::current_exe()?;
-    let folder =
-        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch");
-    ensure!(path.is_file(), "no {}: cargo build -p recorder makes it", path.display());
-    Ok(path)
-}
-
 async fn cinch(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
-    let mut command = Command::new(program()?);
+    let mut command = Command::new(built::program("cinch", "CINCH_BIN")?);
     command.args(arguments).arg("--kubeconfig").arg(kubeconfig).kill_on_drop(true);
     command.output().await.context("cannot run cinch")
 }

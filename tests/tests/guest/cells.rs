@@ -3,6 +3,7 @@
 
 use anyhow::{Context as _, Result};
 use tests::{
+    built,
     chart::RECORDER,
     guest::{
         Lsm::{self, AppArmor, Selinux},
@@ -10,10 +11,7 @@ use tests::{
     },
 };
 
-use crate::{
-    agent::{program, script},
-    questions, recording,
-};
+use crate::{agent::script, questions, recording};
 
 questions![
     seccomp_is_recorded_by_bpf_and_holds,
@@ -136,7 +134,7 @@ impl Cell {
         let recording = recording.unwrap_or("none");
         let body = format!("cell {kind} {recorder} {recording} '{other}'\n{refused}");
         recording::guest(images, *lsm, &profiles)?
-            .program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)?
+            .program("/usr/bin/cinch", &built::program("cinch", "CINCH_BIN")?)?
             .text("/srv/rights", &rights()?)?
             .run(&script(&format!("{WORDS}{body}")))
             .await?

@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use tests::guest::{Guest, Lsm::AppArmor, images::Images};
+use tests::{
+    built,
+    guest::{Guest, Lsm::AppArmor, images::Images},
+};
 
-use crate::{agent::program, questions};
+use crate::questions;
 
 questions![recording_takes_few_instructions];
 
@@ -23,7 +26,7 @@ const HOST: u64 = 51;
 const DENIALS: u64 = 4;
 
 async fn recording_takes_few_instructions(images: &Images) -> Result<()> {
-    let program = program("instructions", "CINCH_INSTRUCTIONS_BIN")?;
+    let program = built::program("instructions", "CINCH_INSTRUCTIONS_BIN")?;
     let outcome = Guest::new(images, AppArmor)?
         .program("/usr/bin/instructions", &program)?
         .counting()

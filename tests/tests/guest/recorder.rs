@@ -1,9 +1,12 @@
 //! Does what is recorded on this kernel let a container work, and nothing more?
 
 use anyhow::Result;
-use tests::guest::{Guest, Lsm::AppArmor, images::Images};
+use tests::{
+    built,
+    guest::{Guest, Lsm::AppArmor, images::Images},
+};
 
-use crate::{agent::program, questions};
+use crate::questions;
 
 questions![
     a_command_is_recorded,
@@ -14,7 +17,7 @@ questions![
 ];
 
 fn guest(images: &Images) -> Result<Guest> {
-    Guest::new(images, AppArmor)?.program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)
+    Guest::new(images, AppArmor)?.program("/usr/bin/cinch", &built::program("cinch", "CINCH_BIN")?)
 }
 
 async fn a_command_is_recorded(images: &Images) -> Result<()> {

@@ -1,12 +1,12 @@
 //! Is everything recorded that SELinux reports, of each container, by the names that the kernel gives it?
 
 use anyhow::Result;
-use tests::guest::{Guest, Lsm::Selinux, images::Images};
-
-use crate::{
-    agent::{program, script},
-    questions, recording,
+use tests::{
+    built,
+    guest::{Guest, Lsm::Selinux, images::Images},
 };
+
+use crate::{agent::script, questions, recording};
 
 questions![
     what_is_recorded_is_what_the_kernel_reports,
@@ -51,7 +51,7 @@ reported() {
 
 fn guest(images: &Images) -> Result<Guest> {
     recording::guest(images, Selinux, &["selinuxrecording"])?
-        .program("/usr/bin/cinch", &program("cinch", "CINCH_BIN")?)
+        .program("/usr/bin/cinch", &built::program("cinch", "CINCH_BIN")?)
 }
 
 async fn ask(images: &Images, body: &str) -> Result<()> {

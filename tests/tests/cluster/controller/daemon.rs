@@ -3,7 +3,6 @@
 use std::{net::SocketAddr, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
 use tests::{
     chart::{self, NAMESPACE},
     cluster::Cluster,
@@ -51,25 +50,9 @@ impl Controller {
         command.arg(format!("--kubeconfig={}", kubeconfig.display()));
         command.arg(format!("--identity={identity}"));
         let mut daemon = Daemon::start(&format!("controller-{}", unique()), command, &folder)?;
-        let admin = until("the controller tells its address", READY, async || {
-            daemon.check_alive()?;
-            Ok(daemon.log()?.lines().find_map(address))
-        });
-        let admin = admin.await.with_context(|| daemon.log_tail())?;
-        let mut controller = Self { daemon, admin, identity: identity.to_owned() };
-        controller.ready().await?;
-        Ok(controller)
-    }
-
-    async fn ready(&mut self) -> Result<()> {
-        let Self { daemon, admin, .. } = self;
-        let ready = until("the controller is ready", READY, async || {
-            daemon.check_alive()?;
-            let answer = plain_http::get(*admin, "/readyz").await;
-            Ok(answer.ok().filter(|(status, _)| *status == 200))
-        });
-        ready.await.with_context(|| daemon.log_tail())?;
-        Ok(())
+        let [admin] = daemon.addresses(["admin"], READY).await?;
+        daemon.ready(admin, READY).await?;
+        Ok(Self { daemon, admin, identity: identity.to_owned() })
     }
 
     /// Whether it says that it leads.
@@ -84,13 +67,4 @@ impl Controller {
         let leads = until(&what, READY, async || Ok(self.leads().await?.then_some(())));
         leads.await.with_context(|| self.daemon.log_tail())
     }
-}
-
-/// Reads `{"message":"listening","admin":"127.0.0.1:1"}`.
-fn address(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if line["message"] != "listening" {
-        return None;
-    }
-    line["admin"].as_str()?.parse().ok()
 }

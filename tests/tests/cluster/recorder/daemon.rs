@@ -2,16 +2,16 @@
 //! chart gives it.
 
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
 use tests::{
+    built,
     chart::{self, NAMESPACE},
     cluster::Cluster,
     daemon::Daemon,
@@ -87,14 +87,7 @@ impl Recorder {
     }
 
     pub(crate) async fn ready(&mut self) -> Result<()> {
-        let Self { daemon, admin, .. } = self;
-        let ready = until("the recorder is ready", READY, async || {
-            daemon.check_alive()?;
-            let answer = plain_http::get(*admin, "/readyz").await;
-            Ok(answer.ok().filter(|(status, _)| *status == 200))
-        });
-        ready.await.with_context(|| daemon.log_tail())?;
-        Ok(())
+        self.daemon.ready(self.admin, READY).await
     }
 
     /// Waits until it says that it is not ready, and gives what it says.
@@ -175,36 +168,9 @@ async fn run(
     command
         .arg(format!("--mount=/proc/{}/ns/mnt", mounts.pid()))
         .args(chart::with_capabilities(&chart::RECORDER))
-        .arg(program()?);
+        .arg(built::program("cinch-recorder", "CINCH_RECORDER_BIN")?);
     command.args(["run".to_owned(), format!("--admin={admin}")]).args(flags);
     let mut daemon = Daemon::start(&format!("cinch-recorder-{}", unique()), command, folder)?;
-    let admin = until("the recorder tells its address", READY, async || {
-        daemon.check_alive()?;
-        Ok(daemon.log()?.lines().find_map(address))
-    })
-    .await
-    .with_context(|| daemon.log_tail())?;
+    let [admin] = daemon.addresses(["admin"], READY).await?;
     Ok((daemon, admin))
-}
-
-/// Reads `{"message":"listening","admin":"127.0.0.1:1"}`.
-fn address(line: &str) -> Option<SocketAddr> {
-    let line: Value = serde_json::from_str(line).ok()?;
-    if line["message"] != "listening" {
-        return None;
-    }
-    line["admin"].as_str()?.parse().ok()
-}
-
-/// `CINCH_RECORDER_BIN`, or what cargo built beside the folder of this test.
-fn program() -> Result<PathBuf> {
-    if let Some(path) = env::var_os("CINCH_RECORDER_BIN") {
-        return Ok(path.into());
-    }
-    let test = env::current_exe()?;
-    let folder =
-        test.parent().and_then(Path::parent).context("a test lives in target/debug/deps")?;
-    let path = folder.join("cinch-recorder");
-    ensure!(path.is_file(), "no {}: cargo build -p recorder makes it", path.display());
-    Ok(path)
 }
