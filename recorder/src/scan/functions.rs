@@ -2,13 +2,21 @@
 
 use std::{collections::HashSet, ops::Range};
 
-use profile::kinds::seccomp::Arch;
-
 use super::{
-    elf::{Image, Part, Slot},
-    fact::{Fact, Kind, Seen},
-    go, unwind, x86,
+    elf::Image,
+    fact::{Fact, Kind},
 };
+
+pub(crate) use tables::words;
+
+use reader::{Reader, cut};
+use tables::{Known, is_covered, known, pieces, symbols, within};
+
+mod reader;
+mod tables;
+
+/// How often what was taken for one function is cut.
+const ROUNDS: usize = 4;
 
 /// A function, or a piece of code that is taken for one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,220 +125,6 @@ impl Code {
         });
         others.map(|(number, _)| number).collect()
     }
-}
-
-/// Whether a table tells of nearly all code: then what is left is not what a compiler has made, and may be data.
-fn is_covered(image: &Image<'_>, ranges: &[Range<u64>]) -> bool {
-    let code = image.code.iter().filter(|part| !part.stubs);
-    let all: u64 = code.map(|part| part.bytes.len() as u64).sum();
-    let known: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-    known > all / 8 * 7
-}
-
-struct Reader<'r, 'a> {
-    image: &'r Image<'a>,
-    known: &'r dyn Fn(u64) -> bool,
-    /// Where something begins.
-    begin: Vec<u64>,
-    facts: Vec<Fact>,
-    next: HashSet<u64>,
-}
-
-impl Reader<'_, '_> {
-    /// Reads what a table tells of, and gives what it does not.
-    fn functions(&mut self, ranges: &[Range<u64>]) -> Vec<Range<u64>> {
-        let mut gaps = Vec::new();
-        for part in &self.image.code {
-            for (range, gap) in pieces(part, within(ranges, part)) {
-                if gap {
-                    gaps.push(range);
-                } else if let Some(code) = bytes(part, &range) {
-                    self.read(code, range.start, false);
-                }
-            }
-        }
-        let begun: Vec<_> = self.facts.iter().filter_map(begins).collect();
-        self.begin.extend(begun);
-        gaps
-    }
-
-    fn read(&mut self, code: &[u8], address: u64, gap: bool) {
-        let mut seen = Seen {
-            facts: &mut self.facts,
-            known: self.known,
-            fixed: self.image.fixed,
-            next: gap.then_some(&mut self.next),
-        };
-        x86::facts(self.image.arch, code, address, &mut seen);
-    }
-
-    /// Reads all of the code that no table tells of.
-    fn gaps_by_line(&mut self, gaps: &[Range<u64>]) {
-        let begin = self.begin.clone();
-        for gap in gaps {
-            // Data between code may have been misread: it begins anew where something is known to begin.
-            for piece in cut(gap, &begin) {
-                let part = self.image.code.iter().find(|part| part.range().contains(&piece.start));
-                if let Some(code) = part.and_then(|part| bytes(part, &piece)) {
-                    self.read(code, piece.start, true);
-                }
-            }
-        }
-        let near = |fact: &Fact| match fact.kind {
-            Kind::Jump(to) if to.abs_diff(fact.at) < NEAR => None,
-            _ => begins(fact),
-        };
-        let begun: Vec<_> = self.facts.iter().filter_map(near).collect();
-        self.begin.extend(begun);
-    }
-
-    /// Reads what is reached of the code that no table tells of.
-    fn gaps_by_flow(&mut self, gaps: &[Range<u64>]) {
-        let mut done = HashSet::new();
-        let mut left = self.begin.clone();
-        while let Some(start) = left.pop() {
-            let after = gaps.partition_point(|gap| gap.start <= start);
-            let Some(gap) = after.checked_sub(1).map(|last| &gaps[last]) else { continue };
-            if !gap.contains(&start) || done.contains(&start) {
-                continue;
-            }
-            let part = self.image.code.iter().find(|part| part.range().contains(&gap.start));
-            let Some(code) = part.and_then(|part| bytes(part, gap)) else { continue };
-            let before = self.facts.len();
-            let mut seen = Seen {
-                facts: &mut self.facts,
-                known: self.known,
-                fixed: self.image.fixed,
-                next: Some(&mut self.next),
-            };
-            x86::descend(self.image.arch, code, gap.start, start, &mut done, &mut seen);
-            let new =
-                self.facts[before..].iter().filter(|fact| !matches!(fact.kind, Kind::Jump(_)));
-            let new: Vec<_> = new.filter_map(begins).collect();
-            self.begin.extend(&new);
-            left.extend(new);
-        }
-    }
-}
-
-/// How often what was taken for one function is cut.
-const ROUNDS: usize = 4;
-
-/// Jumps that go less far stay in a function, where nothing else tells.
-const NEAR: u64 = 0x1000;
-
-/// Where something begins, as an instruction says.
-fn begins(fact: &Fact) -> Option<u64> {
-    match fact.kind {
-        Kind::Call(to) | Kind::Address(to) | Kind::Jump(to) | Kind::Runs(to) => Some(to),
-        _ => None,
-    }
-}
-
-fn bytes<'a>(part: &Part<'a>, range: &Range<u64>) -> Option<&'a [u8]> {
-    let length = usize::try_from(range.end.checked_sub(range.start)?).ok()?;
-    part.at(range.start)?.get(..length)
-}
-
-/// What a table tells of functions.
-struct Known {
-    /// By address, and apart.
-    ranges: Vec<Range<u64>>,
-    /// By address.
-    names: Vec<(u64, String)>,
-}
-
-fn known(image: &Image<'_>) -> Known {
-    let mut ranges = Vec::new();
-    if let Some(table) = &image.unwind {
-        ranges.extend(unwind::functions(table, image.arch != Arch::X86));
-    }
-    let text = image.code.iter().max_by_key(|part| part.bytes.len());
-    let go = image.go.as_ref().zip(text).map(|(table, text)| go::functions(table, text.address));
-    let go = go.unwrap_or_default();
-    let ends = go.iter().skip(1).map(|function| function.address);
-    ranges.extend(go.iter().zip(ends).map(|(function, end)| (function.address, end)));
-    ranges.sort_unstable();
-    let mut names: Vec<_> =
-        image.functions.iter().map(|symbol| (symbol.address, symbol.name.to_owned())).collect();
-    names.extend(go.into_iter().map(|function| (function.address, function.name)));
-    names.sort_by_key(|(address, _)| *address);
-    let mut apart: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
-    for (start, end) in ranges {
-        // Two that overlap: the later one cuts the earlier one short.
-        if let Some(last) = apart.last_mut() {
-            last.end = last.end.min(start);
-            if last.is_empty() {
-                apart.pop();
-            }
-        }
-        if start < end {
-            apart.push(start..end);
-        }
-    }
-    Known { ranges: apart, names }
-}
-
-/// The ranges that are in a part of the code as a whole. Stubs are looked at one by one.
-fn within<'r>(ranges: &'r [Range<u64>], part: &Part<'_>) -> &'r [Range<u64>] {
-    if part.stubs {
-        return &[];
-    }
-    let all = part.range();
-    let first = ranges.partition_point(|range| range.start < all.start);
-    let rest = &ranges[first..];
-    let last = rest.partition_point(|range| range.end <= all.end);
-    &rest[..last]
-}
-
-/// A part of the code, cut into what is known to be functions, and what is between (`true`).
-fn pieces(part: &Part<'_>, ranges: &[Range<u64>]) -> Vec<(Range<u64>, bool)> {
-    let mut pieces = Vec::new();
-    let all = part.range();
-    let mut at = all.start;
-    for range in ranges {
-        if at < range.start {
-            pieces.push((at..range.start, true));
-        }
-        pieces.push((range.clone(), false));
-        at = range.end;
-    }
-    if at < all.end {
-        pieces.push((at..all.end, true));
-    }
-    pieces
-}
-
-/// What is known to begin whatever the code says, by address.
-fn symbols(image: &Image<'_>) -> Vec<u64> {
-    let symbols = image.functions.iter().map(|symbol| symbol.address);
-    let slots = image.slots.values().filter_map(|slot| match slot {
-        Slot::Here(address) | Slot::Chosen(address) => Some(*address),
-        Slot::Name(_) => None,
-    });
-    let entries = image.entries.iter().copied();
-    let words = words(image).filter(|address| image.is_code(*address));
-    let mut all: Vec<_> = symbols.chain(entries).chain(slots).chain(words).collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
-
-/// The words in the data of a program that stays where it was linked to, which does not tell its pointers.
-pub(crate) fn words(image: &Image<'_>) -> impl Iterator<Item = u64> {
-    let size = if image.arch == Arch::X86 { 4 } else { 8 };
-    let data = image.data.iter().filter(|_| image.fixed);
-    let words = data.flat_map(move |part| part.bytes.chunks_exact(size));
-    words.map(|word| word.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-/// A range, cut at these places.
-fn cut(range: &Range<u64>, places: &[u64]) -> Vec<Range<u64>> {
-    let first = places.partition_point(|place| *place <= range.start);
-    let inside = places[first..].iter().take_while(|place| **place < range.end);
-    let bounds = std::iter::once(range.start).chain(inside.copied());
-    let bounds: Vec<_> = bounds.chain([range.end]).collect();
-    bounds.windows(2).map(|pair| pair[0]..pair[1]).collect()
 }
 
 fn functions_of(
