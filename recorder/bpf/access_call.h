@@ -78,24 +78,30 @@ INLINE struct file *file_of(struct task_struct *task, u64 number)
 	return file;
 }
 
-/* Puts the name at an address behind the path of what it is relative to. 0 where that cannot be read, which is counted. */
-static __attribute__((noinline)) int put_name(struct scratch *scratch, u64 folder, const char *address)
+/* Puts the name at an address behind the middle. 0 where that cannot be read. */
+static __attribute__((noinline)) int put_name(struct scratch *scratch, const char *address)
+{
+	long length = probe_read_user_str(&scratch->text[MIDDLE], PATH, address);
+
+	if (length <= 0 || length > PATH)
+		return 0;
+	scratch->event.parts[0] = length - 1;
+	scratch->end = MIDDLE + length - 1;
+	return 1;
+}
+
+/* Puts the path before the middle that a name is relative to: the root's where it begins with a slash. 0 where that is
+ * not known. */
+static __attribute__((noinline)) int put_base(struct scratch *scratch, u64 folder, u32 first)
 {
 	struct task_struct *task = get_current_task_btf();
 	struct vfsmount *mnt = 0;
 	struct dentry *dentry = 0;
 	struct file *file;
-	long length;
 
 	if (!task->fs)
 		return 0;
-	length = probe_read_user_str(&scratch->text[MIDDLE], PATH, address);
-	if (length <= 0 || length > PATH) {
-		lose(LOST_ACCESSES);
-		return 0;
-	}
-	length--;
-	if (scratch->text[MIDDLE] == '/') {
+	if (first == '/') {
 		mnt = task->fs->root.mnt;
 		dentry = task->fs->root.dentry;
 	} else if ((s32)folder == AT_FDCWD) {
@@ -108,13 +114,7 @@ static __attribute__((noinline)) int put_name(struct scratch *scratch, u64 folde
 			READ(dentry, file, f_path.dentry);
 		}
 	}
-	if (!dentry || !mnt || !put_path(scratch, dentry, mnt)) {
-		lose(LOST_ACCESSES);
-		return 0;
-	}
-	scratch->event.parts[0] = length;
-	scratch->end = MIDDLE + length;
-	return 1;
+	return dentry && mnt && put_path(scratch, dentry, mnt);
 }
 
 /* An argument whose place is not known here. */
@@ -123,11 +123,28 @@ INLINE u64 chosen(struct scratch *scratch, u32 which)
 	return which < 6 ? scratch->arguments[which] : 0;
 }
 
-/* Puts the name that a file has now behind the one that it had: it says whether the file is a folder. Not where the two
- * are relative to different folders. */
-INLINE void put_new_name(struct scratch *scratch, struct call *call)
+/* Moves a path from before the middle to an end, as a folder's: so that of the root is a text too. How long it is there;
+ * 0 where there is no room. */
+INLINE u32 move_base(struct scratch *scratch, u64 end)
+{
+	u64 start = scratch->start, length = MIDDLE - start;
+
+	OPAQUE(end);
+	OPAQUE(start);
+	OPAQUE(length);
+	if (end > MIDDLE + 2 * PATH || start > MIDDLE || length > PATH || end + length >= MIDDLE + TAIL)
+		return 0;
+	probe_read_kernel(&scratch->text[end], length, &scratch->text[start]);
+	scratch->text[end + length] = '/';
+	return length + 1;
+}
+
+/* Puts the name that a file has now behind the one that it had: it says whether the file is a folder. The path that it
+ * is relative to follows where that is another one. */
+INLINE void put_new_name(struct scratch *scratch, struct call *call, u64 folder, u64 second_folder)
 {
 	u64 end = scratch->end;
+	u32 base = 0;
 	long length;
 
 	OPAQUE(end);
@@ -136,18 +153,28 @@ INLINE void put_new_name(struct scratch *scratch, struct call *call)
 	length = probe_read_user_str(&scratch->text[end], PATH, (void *)chosen(scratch, call->second_name));
 	if (length <= 1 || length > PATH)
 		return;
-	if (scratch->text[end] != '/' && call->dir < 6 &&
-	    chosen(scratch, call->dir) != chosen(scratch, call->second_dir))
-		return;
+	if (scratch->text[end] != '/' && (scratch->text[MIDDLE] == '/' || (u32)folder != (u32)second_folder)) {
+		base = put_base(scratch, second_folder, 0) ? move_base(scratch, end + length - 1) : 0;
+		if (!base)
+			return;
+	}
 	scratch->event.parts[1] = length - 1;
-	scratch->end = end + length - 1;
+	scratch->event.parts[2] = base;
+	scratch->end = end + length - 1 + base;
+}
+
+/* The number of the folder that a name is relative to. */
+INLINE u64 folder_of(struct scratch *scratch, u32 which)
+{
+	return which < 6 ? chosen(scratch, which) : AT_FDCWD;
 }
 
 /* Where two names are given, as for a rename, they are two things. */
 INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
 {
 	struct task_struct *task = get_current_task_btf();
-	u64 flags = chosen(scratch, call->flags), folder, how = call->how & (FOLLOWED | IS_FOLDER);
+	u64 flags = chosen(scratch, call->flags), how = call->how & (FOLLOWED | IS_FOLDER);
+	u64 folder = folder_of(scratch, call->dir), second_folder = folder_of(scratch, call->second_dir);
 	int two = call->action == NAMES_TWO;
 	u32 ways = call->ways;
 
@@ -159,11 +186,15 @@ INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
 		how |= FOLLOWED;
 	begin(scratch, task, ns, NAMED, ways);
 	scratch->event.flags = how;
-	folder = call->dir < 6 ? chosen(scratch, call->dir) : AT_FDCWD;
-	if (put_name(scratch, folder, (void *)chosen(scratch, call->name))) {
+	if (!put_name(scratch, (void *)chosen(scratch, call->name))) {
+		lose(LOST_ACCESSES);
+	} else {
 		if (two && ways & USE_RENAME)
-			put_new_name(scratch, call);
-		if (scratch->event.parts[0])
+			put_new_name(scratch, call, folder, second_folder);
+		/* Last, as it is put where the other one was. */
+		if (!put_base(scratch, folder, scratch->text[MIDDLE]))
+			lose(LOST_ACCESSES);
+		else if (scratch->event.parts[0])
 			tell(scratch);
 		else if (flags & 0x1000) { /* AT_EMPTY_PATH: what the number stands for */
 			struct file *file = file_of(task, folder);
@@ -176,8 +207,10 @@ INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
 		return 0;
 	begin(scratch, task, ns, NAMED, call->second_ways);
 	scratch->event.flags = how & IS_FOLDER;
-	folder = call->second_dir < 6 ? chosen(scratch, call->second_dir) : AT_FDCWD;
-	if (put_name(scratch, folder, (void *)chosen(scratch, call->second_name)))
+	if (!put_name(scratch, (void *)chosen(scratch, call->second_name)) ||
+	    !put_base(scratch, second_folder, scratch->text[MIDDLE]))
+		lose(LOST_ACCESSES);
+	else
 		tell(scratch);
 	return 0;
 }

@@ -6,7 +6,7 @@
 
 /* The longest path, without its NUL. */
 #define PATH 4096
-/* What can follow a path: two of user space, and a name. */
+/* What can follow a path: two of user space, and a name; three where there is room for them. */
 #define TAIL (2 * PATH + 256)
 
 /* What happened: `Kind` of src/kernel/access/event.rs. */

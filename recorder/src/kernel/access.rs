@@ -22,7 +22,7 @@ mod resolve;
 mod tier;
 
 /// Changes whenever events in the ring are to be read otherwise.
-pub(super) const FORM: u32 = 1;
+pub(super) const FORM: u32 = 2;
 
 /// So many things are remembered as told; after that, what the kernel tells again is told again.
 const TOLD_MAX: usize = 1 << 18;
@@ -137,7 +137,7 @@ fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
                     (_, b"") => resolve::current_folder(event.process).unwrap_or_default(),
                     _ => from.to_vec(),
                 };
-                let name = Name { from: &here, given, now: b"", followed: true, folder: false };
+                let name = Name { from: &here, given, followed: true, ..Name::default() };
                 let Resolved { path, folder } = named(&name);
                 // Of a place that is gone it is not known any more; most are folders.
                 text(&path, folder || *operation != MountOperation::Mount)

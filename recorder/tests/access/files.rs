@@ -13,6 +13,7 @@ use std::{
 
 use libtest_mimic::Failed;
 use recorder::{apart, seen::Ways};
+use rustix::fs::{Mode, OFlags};
 
 use crate::told::{act, act_while, ensure, exactly, record, start, take};
 
@@ -78,7 +79,7 @@ pub(crate) fn changes_names(folder: &Path) -> io::Result<()> {
         rustix::fs::CWD,
         folder.join("fifo"),
         rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
+        Mode::RUSR,
         0,
     )?;
     // There is nothing: that it may be removed is nothing to be known.
@@ -107,6 +108,45 @@ pub(crate) fn names_that_change_are_told() -> Result<(), Failed> {
             ("link", Ways::CREATE),
             ("fifo", Ways::CREATE),
         ],
+    )
+}
+
+pub(crate) fn renames_from_elsewhere(folder: &Path) -> io::Result<()> {
+    let open = |path: &Path| rustix::fs::open(path, OFlags::PATH, Mode::empty());
+    let [from, to] = [open(&folder.join("from"))?, open(&folder.join("to"))?];
+    let top = open(Path::new("/"))?;
+    env::set_current_dir(folder.join("here"))?;
+    fs::rename(folder.join("a"), "a")?;
+    fs::rename("b", folder.join("b"))?;
+    rustix::fs::renameat(&from, "c", &to, "new c")?;
+    rustix::fs::renameat(&from, folder.join("d"), &to, "d")?;
+    rustix::fs::renameat(&from, "e", rustix::fs::CWD, "e")?;
+    rustix::fs::renameat(&from, "f", &top, folder.join("f").strip_prefix("/").unwrap_or(folder))?;
+    rustix::fs::renameat(&from, "file", &to, "folder")?;
+    Ok(())
+}
+
+pub(crate) fn renamed_folders_are_folders() -> Result<(), Failed> {
+    let told = act("renames_from_elsewhere", |folder| {
+        for name in ["a", "d", "here/b", "from/c", "from/e", "from/f", "to"] {
+            fs::create_dir_all(folder.join(name))?;
+        }
+        // It has the name that the file gets, but elsewhere.
+        fs::create_dir(folder.join("from/folder"))?;
+        fs::write(folder.join("from/file"), "")
+    })?;
+    let names = [
+        ["a/", "here/a/"],
+        ["here/b/", "b/"],
+        ["from/c/", "to/new c/"],
+        ["d/", "to/d/"],
+        ["from/e/", "here/e/"],
+        ["from/f/", "f/"],
+        ["from/file", "to/folder"],
+    ];
+    exactly(
+        &told,
+        &names.as_flattened().iter().map(|name| (*name, Ways::RENAME)).collect::<Vec<_>>(),
     )
 }
 

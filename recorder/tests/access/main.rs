@@ -26,6 +26,7 @@ const ACTS: &[(&str, Act)] = &[
     ("reads", files::reads),
     ("writes", files::writes),
     ("changes_names", files::changes_names),
+    ("renames_from_elsewhere", files::renames_from_elsewhere),
     ("changes_modes", files::changes_modes),
     ("goes_through_links", files::goes_through_links),
     ("is_relative", files::is_relative),
@@ -68,6 +69,10 @@ fn main() -> ExitCode {
             files::files_that_are_written_and_made_are_told,
         ),
         ("names_that_change_are_told", files::names_that_change_are_told),
+        (
+            "renamed_folders_are_folders_wherever_their_names_begin",
+            files::renamed_folders_are_folders,
+        ),
         ("changes_of_modes_are_writing", files::changes_of_modes_are_writing),
         ("what_links_lead_to_is_told", files::what_links_lead_to_is_told),
         ("names_are_relative_to_where_they_begin", files::names_are_relative),

@@ -89,12 +89,14 @@ pub(crate) fn changes_its_root(folder: &Path) -> io::Result<()> {
     fs::write("new", "x")?;
     fs::create_dir("/made")?;
     fs::rename("/made", "/in/moved")?;
+    fs::rename("/folder", "folder")?;
     fs::remove_file("/../c")
 }
 
 pub(crate) fn a_changed_root_is_below_that_of_all() -> Result<(), Failed> {
     let told = act("changes_its_root", |folder| {
         fs::create_dir_all(folder.join("root/in"))?;
+        fs::create_dir(folder.join("root/folder"))?;
         // Of the root that it has then.
         std::os::unix::fs::symlink("/in/b", folder.join("root/to b"))?;
         ["a", "in/b", "c"]
@@ -109,6 +111,8 @@ pub(crate) fn a_changed_root_is_below_that_of_all() -> Result<(), Failed> {
             ("root/in/new", Ways::WRITE | Ways::CREATE),
             ("root/made/", Ways::CREATE | Ways::RENAME),
             ("root/in/moved/", Ways::RENAME),
+            ("root/folder/", Ways::RENAME),
+            ("root/in/folder/", Ways::RENAME),
             ("root/c", Ways::REMOVE),
         ],
     )

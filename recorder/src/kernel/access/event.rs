@@ -54,13 +54,15 @@ pub(super) enum What<'a> {
 }
 
 /// A name as a program gives it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Name<'a> {
     /// The path that it begins at: of the folder that it is relative to, or of the process's root. Empty: the root itself.
     pub from: &'a [u8],
     pub given: &'a [u8],
     /// The name that it has now; empty when that is the same or not known.
     pub now: &'a [u8],
+    /// The path that this one begins at; empty where that is the same, or does not matter.
+    pub now_from: &'a [u8],
     /// Whether what a link at its end points to is meant.
     pub followed: bool,
     /// Whether it is a folder for certain.
@@ -98,6 +100,7 @@ impl<'a> Event<'a> {
                     from: path,
                     given: part,
                     now: second,
+                    now_from: third,
                     followed: flags & 1 != 0,
                     folder: flags & 2 != 0,
                 },
@@ -150,8 +153,15 @@ mod tests {
         let what = What::File { path: b"/etc/passwd", ways: Ways::READ | Ways::WRITE };
         assert_eq!(Event::read(&file), Some(Event { namespace: 7, process: 42, what }));
 
-        let named = bytes(2, 1 << 5, [0; 3], ["/home", "a/b", "c", ""]);
-        let name = Name { from: b"/home", given: b"a/b", now: b"c", followed: false, folder: true };
+        let named = bytes(2, 1 << 5, [0; 3], ["/home", "a/b", "c", "/srv/"]);
+        let name = Name {
+            from: b"/home",
+            given: b"a/b",
+            now: b"c",
+            now_from: b"/srv/",
+            followed: false,
+            folder: true,
+        };
         assert_eq!(
             Event::read(&named).map(|event| event.what),
             Some(What::Named { name, ways: Ways::REMOVE })

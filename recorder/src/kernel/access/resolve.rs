@@ -49,12 +49,7 @@ impl View {
     }
 
     fn resolve(&self, name: &Name<'_>) -> Option<Resolved> {
-        let at = self.at.as_os_str().as_bytes();
-        let from = match name.from {
-            b"" => b"",
-            from => from.strip_prefix(at.strip_suffix(b"/").unwrap_or(at))?,
-        };
-        let inside = joined(from, name.given);
+        let inside = joined(self.below(name.from)?, name.given);
         if name.followed
             && let Some(found) = self.find(&inside)
         {
@@ -70,13 +65,23 @@ impl View {
             return self.find(&inside);
         }
         let path = joined(&self.find(above)?.path, last);
+        let from = if name.now_from.is_empty() { name.from } else { name.now_from };
         let now = match name.now {
-            b"" => inside,
-            absolute if absolute.starts_with(b"/") => absolute.to_vec(),
-            now => joined(from, now),
+            b"" => Some(inside),
+            absolute if absolute.starts_with(b"/") => Some(absolute.to_vec()),
+            now => self.below(from).map(|from| joined(from, now)),
         };
-        let folder = folder || name.folder || self.is_folder(&now);
+        let folder = folder || name.folder || now.is_some_and(|now| self.is_folder(&now));
         Some(Resolved { path, folder })
+    }
+
+    /// A path of the mount namespace as it is below this root; none where it is not.
+    fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        let at = self.at.as_os_str().as_bytes();
+        match path {
+            b"" => Some(path),
+            path => path.strip_prefix(at.strip_suffix(b"/").unwrap_or(at)),
+        }
     }
 
     /// The path of what is there now, through all links.
