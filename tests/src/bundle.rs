@@ -152,7 +152,7 @@ impl Bundle {
         &self.id
     }
 
-    /// The folder that is `/work` in the container.
+    /// The folder that is `/srv` in the container.
     pub fn work(&self) -> PathBuf {
         self.folder.path().join("work")
     }
@@ -205,7 +205,7 @@ impl Container {
         self.daemon.log()
     }
 
-    /// The folder that is `/work` in the container.
+    /// The folder that is `/srv` in the container.
     pub fn work(&self) -> PathBuf {
         self.bundle.work()
     }
@@ -289,7 +289,7 @@ fn config(root: &Path, work: &Path, filter: Option<Value>) -> Value {
             memory("/dev/shm", "mode=1777"),
             memory("/tmp", "mode=1777"),
             memory("/run", "mode=755"),
-            { "destination": "/work", "type": "bind", "source": work, "options": ["bind", "rw"] },
+            { "destination": "/srv", "type": "bind", "source": work, "options": ["bind", "rw"] },
         ],
         "linux": { "namespaces": [
             { "type": "pid" }, { "type": "mount" }, { "type": "ipc" }, { "type": "uts" },

@@ -52,12 +52,12 @@ impl Ground {
         Ok(ground)
     }
 
-    /// Where `/work` is, seen from outside.
+    /// Where `/srv` is, seen from outside.
     pub(crate) fn work(&self) -> &Path {
         self.work.path()
     }
 
-    /// Writes a file into `/work`.
+    /// Writes a file into `/srv`.
     pub(crate) fn write(&self, name: &str, text: &str) -> Result<(), String> {
         fs::write(self.work().join(name), text).map_err(|error| format!("{name}: {error}"))
     }
@@ -181,7 +181,7 @@ impl Enter {
             binds: [
                 bind(Path::new("/dev"), "dev")?,
                 bind(Path::new("/proc"), "proc")?,
-                bind(work, "work")?,
+                bind(work, "srv")?,
             ],
             memory: [
                 text(&root.join("tmp"))?,
@@ -217,7 +217,7 @@ impl Enter {
         // SAFETY: as above.
         done(unsafe { libc::chroot(self.root.as_ptr()) })?;
         // SAFETY: as above.
-        done(unsafe { libc::chdir(c"/work".as_ptr()) })?;
+        done(unsafe { libc::chdir(c"/srv".as_ptr()) })?;
         // SAFETY: the calls take numbers.
         done(unsafe { libc::setgid(self.user) })?;
         // SAFETY: as above.

@@ -21,7 +21,7 @@ pub(crate) struct Work {
 pub(crate) const ALL: &[Work] = &[
     Work {
         name: "nginx",
-        command: &["nginx", "-c", "/work/nginx.conf", "-p", "/work", "-e", "/work/error.log"],
+        command: &["nginx", "-c", "/srv/nginx.conf", "-p", "/srv", "-e", "/srv/error.log"],
         programs: &["/usr/sbin/nginx"],
         user: 0,
         prepare: certificate,
@@ -53,7 +53,7 @@ pub(crate) const ALL: &[Work] = &[
     },
     Work {
         name: "postgresql",
-        command: &["postgres", "-D", "/work/data"],
+        command: &["postgres", "-D", "/srv/data"],
         programs: &["/usr/lib/postgresql/15/bin/postgres", "/bin/sh", "/bin/cp", "/usr/bin/head"],
         user: 70,
         prepare: cluster,
@@ -61,7 +61,7 @@ pub(crate) const ALL: &[Work] = &[
     },
     Work {
         name: "python3",
-        command: &["python3", "/work/work.py"],
+        command: &["python3", "/srv/work.py"],
         programs: &[
             "/usr/bin/python3",
             "/bin/sh",
@@ -88,9 +88,9 @@ fn certificate(ground: &Ground) -> Result<(), String> {
     ground.write("nginx.conf", NGINX)?;
     ground.write("small.html", "a page")?;
     ground.write("large", &"x".repeat(3_000_000))?;
-    ground.run(&["mkdir", "-m", "777", "/work/logs", "/work/kept"])?;
-    ground.run(&["chmod", "755", "/work"])?;
-    let openssl = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /work/key.pem -out /work/cert.pem -days 2 -subj /CN=x";
+    ground.run(&["mkdir", "-m", "777", "/srv/logs", "/srv/kept"])?;
+    ground.run(&["chmod", "755", "/srv"])?;
+    let openssl = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /srv/key.pem -out /srv/cert.pem -days 2 -subj /CN=x";
     ground.run(&openssl.split(' ').collect::<Vec<_>>()).map(drop)
 }
 
@@ -148,13 +148,13 @@ fn cache(ground: &Ground, redis: &Running) -> Result<(), String> {
 }
 
 const POSTGRES: &str = "listen_addresses = '*'\nunix_socket_directories = '/tmp'\nshared_memory_type = sysv\n\
-     archive_mode = on\narchive_command = 'cp %p /work/archived'\nlogging_collector = on\nlog_directory = '/work/logs'\n\
+     archive_mode = on\narchive_command = 'cp %p /srv/archived'\nlogging_collector = on\nlog_directory = '/srv/logs'\n\
      force_parallel_mode = on\nmin_parallel_table_scan_size = 0\n";
 
 fn cluster(ground: &Ground) -> Result<(), String> {
-    let initdb = ["initdb", "--username", "postgres", "--no-sync", "--pgdata", "/work/data"];
+    let initdb = ["initdb", "--username", "postgres", "--no-sync", "--pgdata", "/srv/data"];
     ground.run(&initdb)?;
-    ground.run(&["mkdir", "/work/space"])?;
+    ground.run(&["mkdir", "/srv/space"])?;
     let path = ground.work().join("data/postgresql.conf");
     let conf = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     ground.write("data/postgresql.conf", &(conf + POSTGRES))
@@ -170,9 +170,9 @@ fn query(ground: &Ground, postgres: &Running) -> Result<(), String> {
         "create table t as select i, repeat(md5(i::text), 3) as x from generate_series(1, 50000) i",
         "create index on t (i)",
         "vacuum full analyze t",
-        "copy t to '/work/copy.csv'",
-        "copy t from program 'head -n 10 /work/copy.csv'",
-        "create tablespace s location '/work/space'",
+        "copy t to '/srv/copy.csv'",
+        "copy t from program 'head -n 10 /srv/copy.csv'",
+        "create tablespace s location '/srv/space'",
         "alter table t set tablespace s",
         "create database another",
         "do $$ begin perform pg_sleep(0.01); end $$",

@@ -24,7 +24,7 @@ async fn a_program_starts_under_the_base_of_its_runtime_alone(ground: &Ground<'_
             .under(base)?
             .program("program", &elf::program(&elf::end_with(CODE)))?
             .user(65534);
-        let mut container = bundle.start(&["/work/program"])?;
+        let mut container = bundle.start(&["/srv/program"])?;
         let status = container.ended(LIMIT).await?;
         ensure!(status.code() == Some(CODE.into()), "ended with {status}:\n{}", container.log()?);
     }

@@ -12,10 +12,10 @@ const LIMIT: Duration = Duration::from_mins(1);
 const SCRIPT: &str = include_str!("job.sh");
 /// A shell of busybox prefers its own commands, where they have a name in `PATH`.
 const BUSYBOX: &str =
-    "busybox mkdir /tmp/bin && busybox --install -s /tmp/bin && PATH=/tmp/bin exec sh /work/job.sh";
+    "busybox mkdir /tmp/bin && busybox --install -s /tmp/bin && PATH=/tmp/bin exec sh /srv/job.sh";
 
 async fn a_shell_with_coreutils_works(ground: &Ground<'_>) -> Result<()> {
-    worked(ground, &["sh", "/work/job.sh"]).await
+    worked(ground, &["sh", "/srv/job.sh"]).await
 }
 
 async fn a_shell_of_busybox_works(ground: &Ground<'_>) -> Result<()> {

@@ -10,9 +10,9 @@ use crate::{Ground, questions};
 questions![redis_answers_runs_scripts_replicates_writes_snapshots_and_stops];
 
 const LIMIT: Duration = Duration::from_secs(30);
-const START: &str = "mkdir -p /work/copy && cd /work/copy &&
-    redis-server --port 6380 --replicaof 127.0.0.1 6379 --daemonize yes --logfile /work/copy/log &&
-    cd /work && exec redis-server --port 6379 --unixsocket /tmp/redis.sock --appendonly yes --io-threads 2 \
+const START: &str = "mkdir -p /srv/copy && cd /srv/copy &&
+    redis-server --port 6380 --replicaof 127.0.0.1 6379 --daemonize yes --logfile /srv/copy/log &&
+    cd /srv && exec redis-server --port 6379 --unixsocket /tmp/redis.sock --appendonly yes --io-threads 2 \
         --repl-diskless-sync-delay 0 --io-threads-do-reads yes --server_cpulist 0 --enable-debug-command yes";
 
 async fn redis_answers_runs_scripts_replicates_writes_snapshots_and_stops(

@@ -12,21 +12,21 @@ questions![postgresql_answers_vacuums_archives_recovers_from_a_crash_and_stops];
 const LIMIT: Duration = Duration::from_mins(1);
 const POSTGRES: u32 = 70;
 const START: &str = r"set -e
-initdb --username postgres --no-sync --pgdata /work/data >/dev/null
-cat >>/work/data/postgresql.conf <<END
+initdb --username postgres --no-sync --pgdata /srv/data >/dev/null
+cat >>/srv/data/postgresql.conf <<END
 listen_addresses = '*'
 unix_socket_directories = '/tmp'
 shared_memory_type = sysv
 archive_mode = on
-archive_command = 'cp %p /work/archived'
+archive_command = 'cp %p /srv/archived'
 logging_collector = on
-log_directory = '/work/logs'
+log_directory = '/srv/logs'
 force_parallel_mode = on
 min_parallel_table_scan_size = 0
 restart_after_crash = on
 END
-mkdir /work/space
-exec postgres -D /work/data";
+mkdir /srv/space
+exec postgres -D /srv/data";
 
 async fn postgresql_answers_vacuums_archives_recovers_from_a_crash_and_stops(
     ground: &Ground<'_>,
@@ -39,9 +39,9 @@ async fn postgresql_answers_vacuums_archives_recovers_from_a_crash_and_stops(
         "create table t as select i, repeat(md5(i::text), 3) as x from generate_series(1, 50000) i",
         "create index on t (i)",
         "vacuum full analyze t",
-        "copy t to '/work/copy.csv'",
-        "copy t from program 'head -n 10 /work/copy.csv'",
-        "create tablespace s location '/work/space'",
+        "copy t to '/srv/copy.csv'",
+        "copy t from program 'head -n 10 /srv/copy.csv'",
+        "create tablespace s location '/srv/space'",
         "alter table t set tablespace s",
         "create database another",
         "select pg_switch_wal(), pg_rotate_logfile()",

@@ -71,9 +71,9 @@ async fn calls_of_another_architecture_end_the_program(ground: &Ground<'_>) -> R
     for entry in entries {
         let program = elf::program(&[entry, &elf::end_with(0)[..]].concat());
         let free = Bundle::new(ground.files, ground.way.runtime, None)?;
-        free.program("program", &program)?.run(&["/work/program"], LIMIT).await?;
+        free.program("program", &program)?.run(&["/srv/program"], LIMIT).await?;
         let bundle = ground.under("app-web-server")?.program("program", &program)?;
-        let mut container = bundle.start(&["/work/program"])?;
+        let mut container = bundle.start(&["/srv/program"])?;
         let status = container.ended(LIMIT).await?;
         // As a shell tells of a signal.
         let killed = status.code() == Some(128 + libc::SIGSYS);
@@ -85,7 +85,7 @@ async fn calls_of_another_architecture_end_the_program(ground: &Ground<'_>) -> R
 /// What the kernel says to each call.
 async fn answers(bundle: Bundle) -> Result<BTreeMap<String, i32>> {
     let program = fs::read(env!("CARGO_BIN_EXE_calls"))?;
-    let said = bundle.powers().program("calls", &program)?.run(&["/work/calls"], LIMIT).await?;
+    let said = bundle.powers().program("calls", &program)?.run(&["/srv/calls"], LIMIT).await?;
     let answers: Option<BTreeMap<_, _>> = said
         .lines()
         .map(|line| {

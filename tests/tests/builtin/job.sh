@@ -1,6 +1,6 @@
 # What jobs do, with the commands that coreutils and busybox both have.
 set -eu
-mkdir -p /work/job.$$ && cd /work/job.$$
+mkdir -p /srv/job.$$ && cd /srv/job.$$
 fail() { echo "failed: $*"; exit 1; }
 is() { [ "$1" = "$2" ] || fail "$1 is not $2"; }
 
@@ -36,5 +36,5 @@ nice -n 5 true && nohup true >/dev/null 2>&1 && env | sort >/dev/null
 is "$(id -u)" 0 && uname -a >/dev/null && nproc >/dev/null && date >/dev/null && hostid >/dev/null
 mktemp >/dev/null && install -m 644 f1 f9 && umask 022 && ulimit -n >/dev/null
 tail -n 1 f1 >/dev/null && tac f1 >/dev/null && split -l 1 list && paste f1 f2 >/dev/null && factor 10 >/dev/null
-cd / && rm -r /work/job.$$
+cd / && rm -r /srv/job.$$
 echo "all done"

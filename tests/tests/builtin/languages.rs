@@ -18,19 +18,18 @@ const COLLECTORS: &[&str] = &["Serial", "Parallel", "G1", "Z"];
 
 async fn python_works_with_threads_processes_sockets_and_files(ground: &Ground<'_>) -> Result<()> {
     let script = ("work.py", include_str!("work.py"));
-    works(ground, "app-python", script, &["python3", "/work/work.py"]).await
+    works(ground, "app-python", script, &["python3", "/srv/work.py"]).await
 }
 
 async fn node_works_with_workers_processes_sockets_and_files(ground: &Ground<'_>) -> Result<()> {
-    works(ground, "app-node", ("work.js", include_str!("work.js")), &["node", "/work/work.js"])
-        .await
+    works(ground, "app-node", ("work.js", include_str!("work.js")), &["node", "/srv/work.js"]).await
 }
 
 /// There is no compiler in the runtime environment: an interpreter reads the program.
 async fn java_works_with_each_collector(ground: &Ground<'_>) -> Result<()> {
     for collector in COLLECTORS {
         let option = format!("-XX:+Use{collector}GC");
-        let interpreter = ["-cp", "/usr/share/java/bsh.jar", "bsh.Interpreter", "/work/work.bsh"];
+        let interpreter = ["-cp", "/usr/share/java/bsh.jar", "bsh.Interpreter", "/srv/work.bsh"];
         let command = [&[JAVA, "-Xmx128m", &option], &interpreter[..]].concat();
         works(ground, "app-java", ("work.bsh", include_str!("work.bsh")), &command).await?;
     }

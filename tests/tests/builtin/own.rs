@@ -12,12 +12,12 @@ questions![the_webhook_answers_follows_its_folders_and_stops_under_its_own_profi
 
 const LIMIT: Duration = Duration::from_secs(30);
 const SERVE: &[&str] = &[
-    "/work/cinch-webhook",
+    "/srv/cinch-webhook",
     "serve",
     "--listen=127.0.0.1:9443",
     "--admin=127.0.0.1:8085",
-    "--certs=/work/certs",
-    "--manifests=/work/manifests",
+    "--certs=/srv/certs",
+    "--manifests=/srv/manifests",
     "--linger=0s",
     "--log=debug",
 ];

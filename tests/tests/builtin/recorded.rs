@@ -181,7 +181,7 @@ async fn refuses(ground: &Ground<'_>) -> Result<()> {
         let free = Bundle::new(ground.files, ground.way.runtime, None)?;
         for (bundle, refused) in [(free, false), (ground.under("")?, true)] {
             let mut container =
-                bundle.powers().program("program", &program)?.start(&["/work/program"])?;
+                bundle.powers().program("program", &program)?.start(&["/srv/program"])?;
             let code = container.ended(WRITE).await?.code();
             ensure!(
                 (code == Some(libc::EPERM)) == refused,

@@ -19,14 +19,14 @@ const RUN: Duration = Duration::from_secs(30);
 /// What each replica does beside what all do; none of the calls is made by another one.
 const OWN: [&str; 10] = [
     "mkdir /tmp/a",
-    "ln /work/job.sh /work/linked",
+    "ln /srv/job.sh /srv/linked",
     "ln -s /nowhere /tmp/a",
     "chmod 700 /tmp",
     "touch /tmp/a",
-    "mv /work/job.sh /work/moved",
+    "mv /srv/job.sh /srv/moved",
     "mkfifo /tmp/a",
     "chroot / busybox true",
-    "truncate -s 1 /work/job.sh",
+    "truncate -s 1 /srv/job.sh",
     "renice -n 1 1",
 ];
 
@@ -82,7 +82,7 @@ fn bundle(files: &Files, filter: Option<Value>) -> Result<Bundle> {
 
 /// What all do, and then this.
 fn script(own: &str) -> [&str; 5] {
-    ["busybox", "sh", "-ec", ". /work/job.sh; busybox ls /work; exec busybox $0", own]
+    ["busybox", "sh", "-ec", ". /srv/job.sh; busybox ls /srv; exec busybox $0", own]
 }
 
 /// What `cinch merge` makes of the files, as a runtime reads it.

@@ -11,8 +11,8 @@ questions![nginx_serves_proxies_reloads_rotates_its_log_and_stops];
 
 const LIMIT: Duration = Duration::from_secs(30);
 const CONFIGURATION: &str = include_str!("nginx.conf");
-const CERTIFICATE: &str = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /work/key.pem -out /work/cert.pem \
-     -days 2 -subj /CN=localhost 2>/dev/null && mkdir /work/logs /work/kept && chmod 777 /work/kept && exec \"$@\"";
+const CERTIFICATE: &str = "openssl req -x509 -newkey rsa:2048 -nodes -keyout /srv/key.pem -out /srv/cert.pem \
+     -days 2 -subj /CN=localhost 2>/dev/null && mkdir /srv/logs /srv/kept && chmod 777 /srv/kept && exec \"$@\"";
 /// Large enough for many writes, and for threads.
 const LARGE: usize = 3_000_000;
 
@@ -22,7 +22,7 @@ async fn nginx_serves_proxies_reloads_rotates_its_log_and_stops(ground: &Ground<
         .text("nginx.conf", CONFIGURATION)?
         .text("small.html", "a page")?
         .text("large", &"x".repeat(LARGE))?;
-    let nginx = ["nginx", "-c", "/work/nginx.conf", "-p", "/work", "-e", "/work/error.log"];
+    let nginx = ["nginx", "-c", "/srv/nginx.conf", "-p", "/srv", "-e", "/srv/error.log"];
     let mut web = bundle.start(&[&["sh", "-c", CERTIFICATE, "sh"], &nginx[..]].concat())?;
 
     until("nginx answers", LIMIT, async || {
