@@ -54,6 +54,25 @@ INLINE void hooked_path(u64 path_at, u32 ways)
 	hooked_name(path_at, (u64)dentry, ways, 0);
 }
 
+/* Whether the kernel calls what is attached to a hook: without bpf in lsm= of its command line it does not, and says
+ * nothing of that. */
+struct {
+	UINT(type, BPF_MAP_TYPE_ARRAY);
+	UINT(max_entries, 1);
+	TYPE(key, u32);
+	TYPE(value, u32);
+} hooks_called SEC(".maps");
+
+SEC("lsm/file_open")
+int hook_called(u64 *context)
+{
+	u32 key = 0, *called = map_lookup(&hooks_called, &key);
+
+	if (called)
+		*called = 1;
+	return 0;
+}
+
 SEC("lsm/file_open")
 int hook_file_open(u64 *context)
 {

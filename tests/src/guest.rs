@@ -40,6 +40,7 @@ pub struct Guest {
     keep: String,
     limit: Duration,
     counts: bool,
+    hooks: bool,
 }
 
 /// What came of a script.
@@ -60,7 +61,7 @@ impl Guest {
     pub fn new(images: &Images, lsm: Lsm) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("cinch-guest-").tempdir()?;
         let (images, keep) = (images.clone(), String::new());
-        let guest = Self { images, lsm, folder, keep, limit: LIMIT, counts: false };
+        let guest = Self { images, lsm, folder, keep, limit: LIMIT, counts: false, hooks: true };
         fs::create_dir(guest.input())?;
         Ok(guest)
     }
@@ -106,6 +107,12 @@ impl Guest {
     #[must_use]
     pub fn counting(self) -> Self {
         Self { counts: true, ..self }
+    }
+
+    /// Has the kernel call no programs at hooks of its security modules, as on many machines.
+    #[must_use]
+    pub fn without_hooks(self) -> Self {
+        Self { hooks: false, ..self }
     }
 
     /// Switches it on, has `sh` run the script as root, and waits until it has switched itself off.
@@ -165,6 +172,7 @@ impl Guest {
             Lsm::AppArmor => "apparmor",
             Lsm::Selinux => "selinux",
         };
+        let programs = if self.hooks { ",bpf" } else { "" };
         let folder = self.folder.path().display();
         let mut command = Command::new(&self.images.qemu);
         command
@@ -179,7 +187,7 @@ impl Guest {
             .arg(format!(
                 "root=PARTUUID={} rootwait rw init=/usr/sbin/guest-init panic=-1 quiet \
                  console=ttyS0 log_buf_len=4M mitigations=off tsc=reliable no_timer_check \
-                 lsm=landlock,lockdown,yama,integrity,{lsm},bpf enforcing=0",
+                 lsm=landlock,lockdown,yama,integrity,{lsm}{programs} enforcing=0",
                 images::ROOT
             ))
             .args(["-device", "nvme,id=disks,serial=guest"])

@@ -13,8 +13,14 @@ use aya::{
 use aya_obj::Object;
 
 use super::{
-    KernelError, OBJECT, Watch, access::programs::SIZES, error::is_refusal, folder, folder::Folder,
-    form, former::Former, stacks,
+    KernelError, OBJECT, Watch,
+    access::programs::{CALLED, SIZES},
+    error::is_refusal,
+    folder,
+    folder::Folder,
+    form,
+    former::Former,
+    stacks,
 };
 
 /// Maps that take much memory, and for whom: where these are not watched they have one entry.
@@ -159,10 +165,11 @@ impl Loaded {
         };
         let (last, begin): (Vec<_>, Vec<_>) =
             self.ready.iter().filter(begins).copied().partition(is_last);
-        let last = last.into_iter().map(|ready| Ok((ready.name, self.attach(ready)?)));
+        let last =
+            last.into_iter().map(|ready| Ok((ready.name, self.attach(ready.name, ready.at)?)));
         let last = last.collect::<Result<Vec<_>, KernelError>>()?;
         for ready in begin {
-            let link = self.attach(ready)?;
+            let link = self.attach(ready.name, ready.at)?;
             self.keep(ready.name, link)?;
         }
         for (name, link) in last {
@@ -184,7 +191,11 @@ impl Loaded {
     }
 
     /// A program runs as long as its link is held, or until it is kept elsewhere.
-    fn attach(&mut self, Ready { name, at, .. }: Ready) -> Result<FdLink, KernelError> {
+    pub(super) fn attach(
+        &mut self,
+        name: &'static str,
+        at: &'static str,
+    ) -> Result<FdLink, KernelError> {
         let program = self.object.program_mut(name).ok_or(KernelError::Different(name))?;
         let attached: Result<FdLink, ProgramError> = match program {
             Program::RawTracePoint(program) => {
@@ -253,8 +264,10 @@ fn maps(watch: Watch) -> Result<Vec<Definition>, KernelError> {
     }
     let object =
         Object::parse(OBJECT).map_err(|error| KernelError::Load(Box::new(error.into())))?;
-    let maps =
-        object.maps.into_iter().filter(|(name, _)| !name.starts_with('.') && name != stacks::MAP);
+    let maps = object
+        .maps
+        .into_iter()
+        .filter(|(name, _)| !name.starts_with('.') && ![stacks::MAP, CALLED].contains(&&**name));
     Ok(maps
         .map(|(name, map)| {
             let (key, value) = (map.key_size(), map.value_size());

@@ -10,6 +10,7 @@ use crate::questions;
 
 questions![
     a_command_is_recorded,
+    accesses_are_recorded_where_no_hook_is_called,
     a_container_works_under_what_was_recorded_and_cannot_do_more,
     a_container_is_recorded_by_its_id_from_its_first_call,
     what_a_filter_refuses_is_told,
@@ -29,6 +30,21 @@ async fn a_command_is_recorded(images: &Images) -> Result<()> {
             grep -w mkdir /tmp/p.yaml || fail not recorded
             grep -w unshare /tmp/p.yaml && fail recorded what nobody called
             true",
+        )
+        .await?
+        .success()?;
+    Ok(())
+}
+
+async fn accesses_are_recorded_where_no_hook_is_called(images: &Images) -> Result<()> {
+    guest(images)?
+        .without_hooks()
+        .run(
+            r"cinch record --kind apparmor --format raw -o /tmp/p -- cat /etc/passwd >/dev/null 2>/tmp/said ||
+                { cat /tmp/said; fail not recorded; }
+            cat /tmp/said
+            grep 'by tracepoints: files' /tmp/said || fail told by something else
+            grep -w '/etc/passwd' /tmp/p || { cat /tmp/p; fail the file is missing; }",
         )
         .await?
         .success()?;

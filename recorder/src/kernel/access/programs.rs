@@ -3,7 +3,7 @@
 
 use std::{
     collections::BTreeSet,
-    error::Error as _,
+    error::Error,
     fs::File,
     io::{self, BufRead as _, BufReader},
     os::fd::AsFd as _,
@@ -107,6 +107,9 @@ const SILENT: [&str; 6] = [
 /// Spans in `struct silent` of `bpf/access_other.h`, each of two addresses.
 const SPANS: usize = 16;
 
+/// Where `hook_called` of `bpf/access_hooks.h` says that it was called; it is read only while programs are loaded.
+pub(in crate::kernel) const CALLED: &str = "hooks_called";
+
 /// When these programs run.
 const OF: Needed = |watch| watch.accesses;
 
@@ -121,8 +124,10 @@ pub(in crate::kernel) fn load(loaded: &mut Loaded, types: &Btf) -> Result<Access
     let mut silent: Array<_, [u64; SPANS]> =
         Map::Array(data("access_silent")?).try_into().map_err(of_map)?;
     let mut tiers = Tiers::default();
+    let uncalled = uncalled(loaded, types)?;
     for (groups, hooks) in HOOKS {
-        let tier = match hooked(loaded, hooks, types) {
+        let why = uncalled.clone().or_else(|| hooked(loaded, hooks, types));
+        let tier = match why {
             None => Tier::Hooks,
             Some(why) => {
                 tiers.why.extend(groups.iter().map(|group| (*group, why.clone())));
@@ -168,25 +173,46 @@ pub(in crate::kernel) fn ring(events: &MapData) -> Result<Ring, KernelError> {
     Ring::new(events.fd().as_fd(), info.max_entries()).map_err(KernelError::Read)
 }
 
+/// Why the kernel calls no program at a hook, where that is so: one that can be attached may nevertheless not be called.
+fn uncalled(loaded: &mut Loaded, types: &Btf) -> Result<Option<String>, KernelError> {
+    let (program, hook) = ("hook_called", "file_open");
+    if let Err(error) = loaded.check(program, hook, types) {
+        return Ok(Some(why(hook, &error)));
+    }
+    let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
+    let called = MapData::from_fd(loaded.map(CALLED)?).map_err(of_map)?;
+    let called: Array<_, u32> = Map::Array(called).try_into().map_err(of_map)?;
+    let running = loaded.attach(program, hook)?;
+    drop(File::open("/proc/self/status").map_err(KernelError::Read)?);
+    drop(running);
+    let is_called = called.get(&0, 0).map_err(of_map)? != 0;
+    let why = "the kernel calls none of them: lsm= of its command line has no bpf";
+    Ok((!is_called).then(|| why.to_owned()))
+}
+
 /// Loads programs for hooks, all or none; the reason when it is none.
 fn hooked(loaded: &mut Loaded, hooks: &[Hook], types: &Btf) -> Option<String> {
     for (program, hook) in hooks {
         if let Err(error) = loaded.check(program, hook, types) {
-            let mut why = format!("{hook}: {error}");
-            let mut next = error.source();
-            while let Some(error) = next {
-                why = format!("{why}: {error}");
-                next = error.source();
-            }
-            // What the verifier says is long; the reason is at its end.
-            let end = why.char_indices().rev().nth(300).map_or(0, |(at, _)| at);
-            return Some(why[end..].to_owned());
+            return Some(why(hook, &error));
         }
     }
     for (program, hook) in hooks {
         loaded.ready(OF, program, hook);
     }
     None
+}
+
+fn why(hook: &str, error: &dyn Error) -> String {
+    let mut why = format!("{hook}: {error}");
+    let mut next = error.source();
+    while let Some(error) = next {
+        why = format!("{why}: {error}");
+        next = error.source();
+    }
+    // What the verifier says is long; the reason is at its end.
+    let end = why.char_indices().rev().nth(300).map_or(0, |(at, _)| at);
+    why[end..].to_owned()
 }
 
 /// Where those functions begin and end, if the kernel says so.
