@@ -68,12 +68,46 @@ impl Metrics {
 
     /// Counts a record.
     pub fn take(&self, record: &Record<'_>, name: Option<&Name>) {
+        if let Some(sort) = Sort::of(record) {
+            self.add(&sort, name, 1);
+        }
+    }
+
+    /// Counts so many records of one sort.
+    pub fn add(&self, sort: &Sort, name: Option<&Name>, times: u64) {
         let (namespace, container) =
             name.map_or(("", ""), |name| (&*name.namespace, &*name.container));
-        match record {
+        let series = match sort.of {
+            Of::Seccomp => &self.seccomp,
+            Of::AppArmor => &self.apparmor,
+            Of::Selinux => &self.selinux,
+        };
+        let rest = sort.labels.iter().map(String::as_str);
+        series.add([namespace, container].into_iter().chain(rest), times);
+    }
+}
+
+/// Records that are counted as one, but for whose they are.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Sort {
+    of: Of,
+    labels: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Of {
+    Seccomp,
+    AppArmor,
+    Selinux,
+}
+
+impl Sort {
+    /// None of what only says that records were lost.
+    pub fn of(record: &Record<'_>) -> Option<Self> {
+        let (of, labels) = match record {
             Record::Seccomp(record) => {
                 let number = record.number.to_string();
-                self.seccomp.add(&[namespace, container, record.syscall.unwrap_or(&number)]);
+                (Of::Seccomp, vec![record.syscall.map_or(number, str::to_owned)])
             }
             Record::AppArmor(record) => {
                 let verdict = match record.verdict {
@@ -85,25 +119,26 @@ impl Metrics {
                 // What was started under a profile has a name for each program.
                 let profile = record.profile.as_deref().unwrap_or_default();
                 let profile = profile.split("//").next().unwrap_or_default();
-                self.apparmor.add(&[namespace, container, profile, &record.operation, verdict]);
+                let labels = [profile, &record.operation, verdict].map(str::to_owned);
+                (Of::AppArmor, labels.into())
             }
             Record::Selinux(record) => {
-                self.selinux.add(&[namespace, container, record.stype(), record.ttype()]);
+                (Of::Selinux, [record.stype(), record.ttype()].map(str::to_owned).into())
             }
-            Record::Lost(_) | Record::LostInAll(_) => {}
-        }
+            Record::Lost(_) | Record::LostInAll(_) => return None,
+        };
+        Some(Self { of, labels })
     }
 }
 
 impl Series {
-    fn add(&self, values: &[&str]) {
-        let own = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-        let mut values: Vec<String> = own(values);
+    fn add<'v>(&self, values: impl Iterator<Item = &'v str>, times: u64) {
+        let mut values: Vec<String> = values.map(str::to_owned).collect();
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if counts.len() >= MOST && !counts.contains_key(&values) {
-            values = own(&vec![OTHER; values.len()]);
+            values = vec![OTHER.to_owned(); values.len()];
         }
-        *counts.entry(values).or_default() += 1;
+        *counts.entry(values).or_default() += times;
     }
 }
 

@@ -1,14 +1,17 @@
 //! Joins audit records with the names of their containers: lines of JSON, counters, and violations for Events.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use recorder::{
     cgroup,
     logs::{
         Counts, Event, Options,
         enrich::Enricher,
-        metrics::Metrics as Counters,
-        names::Names as _,
+        metrics::{Metrics as Counters, Sort},
+        names::{Name, Names as _},
         violation::{Rule, Violations},
     },
 };
@@ -21,6 +24,10 @@ use crate::{
     violations::{Ledger, Occurrence},
 };
 
+use unnamed::Unnamed;
+
+mod unnamed;
+
 /// What hears records while they are read; a clone is the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Hearing(Arc<Mutex<Listener>>);
@@ -31,6 +38,9 @@ struct Listener {
     counters: Counters,
     violations: Option<Violations<cgroup::Container>>,
     roster: Arc<Roster>,
+    unnamed: Unnamed,
+    /// As of the last turn, since the machine was started.
+    now: Duration,
 }
 
 /// All that is done beside recordings.
@@ -64,6 +74,10 @@ impl Hearing {
         drop(enricher);
     }
 
+    fn settle(&self, now: Duration) {
+        self.listener().settle(now);
+    }
+
     fn take(&self) -> Violations<cgroup::Container> {
         self.listener().violations.as_mut().map(std::mem::take).unwrap_or_default()
     }
@@ -74,14 +88,30 @@ impl Hearing {
 }
 
 impl Listener {
+    /// Counts what waited for a name.
+    fn settle(&mut self, now: Duration) {
+        let Self { counters, roster, unnamed, now: last, .. } = self;
+        *last = now;
+        let count = |sort: &Sort, name: Option<&Name>, times| counters.add(sort, name, times);
+        unnamed.settle(now, |whose| roster.of(whose), count);
+    }
+
     fn hear(&mut self, event: &Event<'_>) {
-        let Self { enricher, counters, violations, roster } = self;
+        let Self { enricher, counters, violations, roster, unnamed, now } = self;
         if let Some(enricher) = enricher {
             enricher.take(event);
         }
         let Event::Record(record, origin, _) = event else { return };
         let Some(container) = origin.container() else { return };
-        counters.take(record, roster.of(container).as_ref());
+        match (roster.of(container), Sort::of(record)) {
+            (Some(name), _) => counters.take(record, Some(&name)),
+            (None, Some(sort)) => {
+                if let Some(sort) = unnamed.keep(container, sort, *now) {
+                    counters.add(&sort, None, 1);
+                }
+            }
+            (None, None) => {}
+        }
         if let Some(violations) = violations
             && let Some(rule) = Rule::of(record)
         {
@@ -111,6 +141,8 @@ impl Enrich {
             counters: metrics.of_logs(node, counts),
             violations: violations.then(Violations::default),
             roster: Arc::clone(&roster),
+            unnamed: Unnamed::default(),
+            now: Duration::ZERO,
         };
         let hearing = Hearing(Arc::new(Mutex::new(listener)));
         Ok(Some(Self { hearing, roster, ledger, telling: false }))
@@ -119,6 +151,7 @@ impl Enrich {
     /// Lets time pass.
     pub(crate) fn turn(&mut self, tracker: &Tracker, metrics: &Metrics, now: Moment) -> Turn {
         self.roster.turn(tracker.remembered(), now);
+        self.hearing.settle(now.uptime);
         let new = self.hearing.take();
         for (_, container) in new.containers() {
             for (rule, times) in &container.rules {
