@@ -24,6 +24,11 @@ mod tier;
 /// Changes whenever events in the ring are to be read otherwise.
 pub(super) const FORM: u32 = 2;
 
+/// Whether events of this form can be read as those of now: the first one did not tell where a file's new name begins.
+pub(super) const fn reads(form: u32) -> bool {
+    matches!(form, 1 | FORM)
+}
+
 /// So many things are remembered as told; after that, what the kernel tells again is told again.
 const TOLD_MAX: usize = 1 << 18;
 

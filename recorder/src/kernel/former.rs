@@ -149,7 +149,7 @@ impl Left {
         // What was not watched then has maps of one entry.
         let watched = |map: &MapData| map.info().is_ok_and(|info| info.max_entries() > 1);
         let seen = map("access_seen")?;
-        let accesses = if form.events == access::FORM && watched(&seen) {
+        let accesses = if access::reads(form.events) && watched(&seen) {
             let ring = access::programs::ring(&map("access_events")?)?;
             let seen = Map::HashMap(seen).try_into();
             let seen = seen.map_err(|error| KernelError::Read(std::io::Error::other(error)))?;
