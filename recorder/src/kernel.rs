@@ -59,6 +59,35 @@ pub struct Watch {
     pub permissions: bool,
 }
 
+impl Watch {
+    /// What either looks at.
+    #[must_use]
+    pub fn union(self, other: Self) -> Self {
+        self.with(other, |one, other| one || other)
+    }
+
+    /// What both look at.
+    #[must_use]
+    pub fn common(self, other: Self) -> Self {
+        self.with(other, |one, other| one && other)
+    }
+
+    /// Whether all that another one looks at is looked at.
+    #[must_use]
+    pub fn covers(self, other: Self) -> bool {
+        self.union(other) == self
+    }
+
+    fn with(self, other: Self, each: impl Fn(bool, bool) -> bool) -> Self {
+        Self {
+            calls: each(self.calls, other.calls),
+            denials: each(self.denials, other.denials),
+            accesses: each(self.accesses, other.accesses),
+            permissions: each(self.permissions, other.permissions),
+        }
+    }
+}
+
 /// What could not be recorded, for want of room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {

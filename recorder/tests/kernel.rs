@@ -6,7 +6,7 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use profile::kinds::seccomp::Arch;
 use recorder::{
     apart,
@@ -15,7 +15,10 @@ use recorder::{
 
 const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -30,14 +33,7 @@ fn main() -> ExitCode {
         ("a_process_of_the_host_itself_is_refused", a_process_of_the_host_is_refused),
         ("record_writes_a_profile_that_a_command_can_run_under", record_writes_a_profile),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 fn record(command: &mut Command) -> Result<Slot, Failed> {

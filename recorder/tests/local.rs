@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use recorder::{
     apart,
     cri::{Cri, Named, Pod, PodContainer},
@@ -23,7 +23,10 @@ mod runtime;
 
 const LIMIT: Duration = Duration::from_mins(1);
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -36,14 +39,7 @@ fn main() -> ExitCode {
         ("a_runtime_tells_names_over_its_socket", names),
         ("a_cgroup_that_is_named_is_recorded_until_a_signal", cgroup),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 fn until(what: &str, mut is: impl FnMut() -> bool) -> Result<(), Failed> {

@@ -12,7 +12,7 @@ use std::{
 };
 
 use libseccomp::{ScmpAction, ScmpFilterContext, ScmpSyscall};
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use profile::kinds::seccomp::Arch;
 use recorder::{
     audit::{Record, SeccompAction},
@@ -20,7 +20,10 @@ use recorder::{
     logs::{Choice, Event, Follower, Loss, Options, Origin, netlink::Netlink},
 };
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 /// Nothing here takes as long.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -54,16 +57,9 @@ fn main() -> ExitCode {
         ("records_of_200_processes_of_a_millisecond_are_all_known", short_processes_are_known),
         ("a_number_that_is_another_processes_now_is_not_taken_for_it", reused_numbers_are_noticed),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
     // One at a time: all of them hear each other's records.
     let arguments = Arguments { test_threads: Some(1), ..arguments };
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 /// Installs the filter, and becomes a shell that runs a script.

@@ -7,7 +7,7 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use profile::kinds::seccomp::Arch;
 use recorder::kernel::{Recording, Slot, Watch};
 
@@ -16,7 +16,10 @@ const NAMESPACES: &str = "CINCH_TEST_NAMESPACES";
 
 const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 fn main() -> ExitCode {
     // One after the other: each records the namespaces of all.
@@ -36,14 +39,7 @@ fn main() -> ExitCode {
         ("ten_thousand_namespaces_with_nobody_reading", ten_thousand_with_nobody_reading),
         ("more_namespaces_than_there_are_slots_while_they_are_given_back", more_than_slots),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 /// Makes a namespace, does one thing in it, and leaves it for the next.

@@ -15,7 +15,7 @@ use aya::{
         loaded_links, loaded_programs,
     },
 };
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use profile::kinds::seccomp::Arch;
 use recorder::{
     apart,
@@ -35,7 +35,10 @@ const DENIALS: Watch = Watch { denials: true, ..CALLS };
 const BOTH: Watch = Watch { accesses: true, ..CALLS };
 const ACCESSES: Watch = Watch { calls: false, accesses: true, ..CALLS };
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -65,14 +68,7 @@ fn main() -> ExitCode {
         ("nothing_is_attached_when_a_recording_has_ended", nothing_is_attached_after_a_recording),
         ("nothing_is_attached_when_what_was_pinned_has_ended", nothing_is_attached_after_unpin),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 fn exit_code(done: Result<ExitCode, Failed>) -> ExitCode {

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, ExitCode, Stdio},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Failed};
 use profile::kinds::seccomp::Arch;
 use recorder::{
     apart,
@@ -23,7 +23,10 @@ const THERE: &str = "CINCH_TEST_THERE";
 
 const CALLS: Watch = Watch { calls: true, denials: false, accesses: false, permissions: false };
 
-type Test = fn() -> Result<(), Failed>;
+#[path = "shared/trials.rs"]
+mod trials;
+
+use trials::Test;
 
 fn main() -> ExitCode {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -51,14 +54,7 @@ fn main() -> ExitCode {
         ("who_moves_while_nothing_runs_is_recorded_where_it_is", who_moves),
         ("who_outlives_its_slot_is_not_taken_for_who_gets_that", who_outlives_its_slot),
     ];
-    let trials = tests.map(|(name, test)| {
-        let name = match &refused {
-            None => name.to_owned(),
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, test).with_ignored_flag(refused.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    trials::run(&arguments, tests, refused.as_deref())
 }
 
 /// A process of this program that does something.

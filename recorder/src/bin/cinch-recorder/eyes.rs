@@ -89,7 +89,7 @@ impl Eyes {
         now: Moment,
     ) {
         let (needed, none) = (watch(needs), Watch::default());
-        let wanted = union(needed, watch(foreseen));
+        let wanted = needed.union(watch(foreseen));
         if needed == none {
             self.refused = None;
             let watched = self.open.as_ref().is_some_and(|open| open.needed != none);
@@ -105,7 +105,7 @@ impl Eyes {
             }
         }
         let open = self.open.as_ref();
-        let is_all = open.is_some_and(|open| covers(open.asked, wanted));
+        let is_all = open.is_some_and(|open| open.asked.covers(wanted));
         if needed == none {
             // What is loaded for more than is wanted goes when nothing is wanted: recordings come and go.
             if !is_all && self.given_up != Some(wanted) {
@@ -115,7 +115,7 @@ impl Eyes {
         }
         let again = |(since, _): &(Duration, String)| now.since(*since) >= AGAIN;
         let is_time = self.refused.as_ref().is_none_or(again);
-        let is_enough = open.is_some_and(|open| covers(open.loaded, needed) && is_all);
+        let is_enough = open.is_some_and(|open| open.loaded.covers(needed) && is_all);
         if is_time && (!is_enough || self.refused.is_some()) {
             self.refused = None;
             self.load(wanted, needed, now);
@@ -152,7 +152,7 @@ impl Eyes {
             });
             match ready {
                 Ok(open) => {
-                    let is_enough = covers(open.loaded, needed);
+                    let is_enough = open.loaded.covers(needed);
                     self.open = Some(open);
                     self.left = false;
                     return self.failed(errors, !is_enough, now);
@@ -295,7 +295,7 @@ impl Open {
     /// Runs a part of what is needed, as far as it is loaded, and ends the rest.
     fn run(&mut self, needed: Watch, part: Watch) -> Result<(), KernelError> {
         let began = Instant::now();
-        let watched = common(part, self.loaded);
+        let watched = part.common(self.loaded);
         self.recording.run(watched)?;
         let Watch { calls, accesses, permissions, denials: _ } = watched;
         tracing::info!(calls, accesses, permissions, milliseconds = since(began), "watching");
@@ -311,28 +311,6 @@ fn since(began: Instant) -> u64 {
 fn watch(needs: Needs) -> Watch {
     let Needs { calls, accesses, permissions, logs: _ } = needs;
     Watch { calls, denials: false, accesses, permissions }
-}
-
-fn union(one: Watch, other: Watch) -> Watch {
-    Watch {
-        calls: one.calls || other.calls,
-        denials: one.denials || other.denials,
-        accesses: one.accesses || other.accesses,
-        permissions: one.permissions || other.permissions,
-    }
-}
-
-fn covers(one: Watch, other: Watch) -> bool {
-    union(one, other) == one
-}
-
-fn common(one: Watch, other: Watch) -> Watch {
-    Watch {
-        calls: one.calls && other.calls,
-        denials: one.denials && other.denials,
-        accesses: one.accesses && other.accesses,
-        permissions: one.permissions && other.permissions,
-    }
 }
 
 /// The same with less: what one part of the kernel refuses must not stop the others.
