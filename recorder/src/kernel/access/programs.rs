@@ -182,7 +182,11 @@ fn uncalled(loaded: &mut Loaded, types: &Btf) -> Result<Option<String>, KernelEr
     let of_map = |error: MapError| KernelError::Read(io::Error::other(error));
     let called = MapData::from_fd(loaded.map(CALLED)?).map_err(of_map)?;
     let called: Array<_, u32> = Map::Array(called).try_into().map_err(of_map)?;
-    let running = loaded.attach(program, hook)?;
+    // Some machines load what they cannot attach.
+    let running = match loaded.attach(program, hook) {
+        Ok(running) => running,
+        Err(error) => return Ok(Some(why(hook, &error))),
+    };
     drop(File::open("/proc/self/status").map_err(KernelError::Read)?);
     drop(running);
     let is_called = called.get(&0, 0).map_err(of_map)? != 0;
