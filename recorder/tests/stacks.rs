@@ -258,6 +258,9 @@ fn visit() -> io::Result<()> {
     Ok(())
 }
 
+/// As many slots as there are namespaces are nearly all taken, but a few of those are too far from where they should be.
+const ROUNDS: u32 = 20;
+
 fn who_outlives_its_slot() -> Result<(), Failed> {
     let mut recording = Recording::start(CALLS)?;
     let mut lasting = apart::start(&mut role("answer")?)?;
@@ -266,12 +269,20 @@ fn who_outlives_its_slot() -> Result<(), Failed> {
     let (place, before) = slot_of(&recording, lasting.id())?;
     ensure(has(&before, "getpgid"), "it has done it")?;
     recording.release(&[(place, before.namespace)])?;
-    ensure(role("visit")?.status()?.success(), "others take all slots")?;
-    let others: Vec<_> = recording.slots().collect::<Result<_, _>>()?;
-    let there = others.iter().find(|(of, _)| *of == place);
-    ensure(there.is_some_and(|(_, slot)| has(slot, "getpgid")), "one of them has its slot")?;
-    let others = others.iter().filter(|(of, _)| *of != place);
-    recording.release(&others.map(|(place, slot)| (*place, slot.namespace)).collect::<Vec<_>>())?;
+    let mut is_anothers = false;
+    for _ in 0..ROUNDS {
+        ensure(role("visit")?.status()?.success(), "others come for all slots")?;
+        let others: Vec<_> = recording.slots().collect::<Result<_, _>>()?;
+        let there = others.iter().find(|(of, _)| *of == place);
+        is_anothers = there.is_some_and(|(_, slot)| has(slot, "getpgid"));
+        let others = others.iter().filter(|(of, _)| *of != place || !is_anothers);
+        recording
+            .release(&others.map(|(place, slot)| (*place, slot.namespace)).collect::<Vec<_>>())?;
+        if is_anothers {
+            break;
+        }
+    }
+    ensure(is_anothers, "one of them has its slot")?;
     ask(&mut lasting, DO)?;
     let after = recording.slots().collect::<Result<Vec<_>, _>>()?;
     let after = after.iter().find(|(_, slot)| slot.namespace == before.namespace);
