@@ -25,6 +25,11 @@ struct Reason {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfMechanism {
     mechanism: &'static str,
 }
@@ -46,7 +51,7 @@ pub struct Metrics {
     states: Family<InState, Gauge>,
     /// Writes to the API server.
     pub status_writes: Counter,
-    watch_age: Family<Reason, Gauge>,
+    watch_age: Family<OfKind, Gauge>,
 }
 
 impl Default for Metrics {
@@ -130,9 +135,9 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub fn encode(&self, ages: &[(&'static str, u64)]) -> String {
-        for (kind, age) in ages {
-            let of = Reason { reason: kind };
-            self.watch_age.get_or_create(&of).set((*age).try_into().unwrap_or(i64::MAX));
+        for &(kind, age) in ages {
+            let age = age.try_into().unwrap_or(i64::MAX);
+            self.watch_age.get_or_create(&OfKind { kind }).set(age);
         }
         let mut text = String::new();
         let encoded = encode(&mut text, &lock(&self.registry));

@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use profile::{
     bindings::{Outcome, Target},
-    decide::{self, BindResult, Question, Scope, Tasks},
+    decide::{self, BindResult, Question, Recorded, Scope, Tasks},
     image::Reference,
     kinds::WhenNotReady,
     mechanism::Mechanism,
@@ -127,8 +127,8 @@ pub fn explain(
         recorded: decision
             .recorded
             .iter()
-            .map(|r| {
-                format!("{}: {} by ProfileRecording {}", r.container, r.key_prefix, r.recording)
+            .map(|Recorded { container, recording, key_prefix }| {
+                format!("{container}: {key_prefix}{container} by ProfileRecording {recording}")
             })
             .collect(),
         warnings: warnings(&decision.notes),

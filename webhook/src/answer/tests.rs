@@ -195,7 +195,7 @@ fn a_denial_has_a_reason_and_no_patch() {
     allowed: false
     auditAnnotations:
       bound: "c: seccomp SeccompProfile/gone by strict (exact tag): missing; c: AppArmor AppArmorProfile/all by all (wildcard *): written"
-      recorded: "c: io.containers.trace-bpf/ by rec"
+      recorded: "c: io.containers.trace-bpf/c by rec"
     status:
       code: 403
       message: "cinch: container c: SeccompProfile gone does not exist, and ProfileBinding strict says whenMissing: Deny"

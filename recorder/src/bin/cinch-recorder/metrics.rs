@@ -20,6 +20,11 @@ struct Of {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfKind {
+    kind: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Publication {
     kind: &'static str,
     outcome: &'static str,
@@ -35,7 +40,7 @@ pub(crate) struct Metrics {
     watching: Family<Of, Gauge>,
     lost: Family<Of, Gauge>,
     violations: Family<Of, Counter>,
-    watch_age: Family<Of, Gauge>,
+    watch_age: Family<OfKind, Gauge>,
 }
 
 impl Default for Metrics {
@@ -124,8 +129,9 @@ impl Metrics {
 
     /// The text that Prometheus reads.
     pub(crate) fn encode(&self, ages: &[(&'static str, u64)]) -> String {
-        for (of, age) in ages {
-            self.watch_age.get_or_create(&Of { of }).set((*age).try_into().unwrap_or(i64::MAX));
+        for &(kind, age) in ages {
+            let age = age.try_into().unwrap_or(i64::MAX);
+            self.watch_age.get_or_create(&OfKind { kind }).set(age);
         }
         let mut text = String::new();
         let encoded = encode(&mut text, &lock(&self.registry));
