@@ -14,6 +14,10 @@ use crate::{
     snapshot::{Invalid, Readiness},
 };
 
+mod gate;
+mod legacy;
+mod recording;
+
 /// Nonces that count, and that hold when they begin with "ours".
 struct Counting(std::cell::Cell<u64>);
 
@@ -136,6 +140,12 @@ fn pod(own: Value, of_pod: Value) -> Value {
 
 fn plain() -> Value {
     pod(Value::Null, Value::Null)
+}
+
+fn annotated(key: &str, value: &str, own: Value, of_pod: Value) -> Value {
+    let mut pod = pod(own, of_pod);
+    pod["metadata"]["annotations"] = json!({key: value});
+    pod
 }
 
 fn localhost(profile: &str) -> ProfileSource {
@@ -324,108 +334,6 @@ fn a_profile_that_is_not_installed_yet_is_bound_with_a_warning() {
     assert_eq!(case.reasons(&plain()), ["profile-not-installed"]);
 }
 
-// What is not on the nodes yet.
-
-fn gating(image: &str, more: Value) -> Case {
-    let mut spec = json!({"whenNotReady": "Gate"});
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    let mut case = Case::new([seccomp(image, spec)]);
-    case.profiles.insert(ProfileKind::SeccompProfile, "web", Readiness::NotYet("Pending"));
-    case
-}
-
-fn gates(case: &Case, pod: &Value) -> usize {
-    case.changes(pod).iter().filter(|change| **change == Change::Gate).count()
-}
-
-#[test]
-fn a_pod_waits_behind_one_gate_for_profiles_that_are_not_on_the_nodes() {
-    let mut case = gating("nginx", json!({}));
-    let mut two = plain();
-    two["spec"]["initContainers"] = json!([{"name": "i", "image": "nginx"}]);
-    assert_eq!(gates(&case, &two), 1);
-    assert_eq!(case.reasons(&two), ["gated", "gated"]);
-    assert_eq!(case.changes(&two).len(), 3, "both are bound as well");
-    case.profiles.insert(ProfileKind::SeccompProfile, "web", Readiness::Ready);
-    assert_eq!((gates(&case, &two), case.reasons(&two)), (0, vec![]));
-}
-
-#[rstest]
-#[case::null(json!(null), 1)]
-#[case::empty(json!([]), 1)]
-#[case::of_others(json!([{"name": "example.com/wait"}]), 1)]
-#[case::ours(json!([{"name": "example.com/wait"}, {"name": "spo.x-k8s.io/profile-not-ready"}]), 0)]
-fn a_gate_is_added_to_those_of_others_and_never_twice(#[case] before: Value, #[case] count: usize) {
-    let case = gating("nginx", json!({}));
-    let mut pod = plain();
-    pod["spec"]["schedulingGates"] = before;
-    assert_eq!((gates(&case, &pod), case.reasons(&pod)), (count, vec!["gated"]));
-}
-
-#[test]
-fn a_container_that_has_the_profile_already_waits_as_well() {
-    let profile = json!({"type": "Localhost", "localhostProfile": "operator/web.json"});
-    let pod = pod(json!({ "seccompProfile": profile }), json!(null));
-    assert_eq!(gating("nginx", json!({})).changes(&pod), [Change::Gate]);
-}
-
-#[rstest]
-#[case::bind(json!({"whenNotReady": "Bind"}), plain(), "profile-not-installed")]
-#[case::kept(json!({"override": "IfUnset"}), pod(json!({"seccompProfile": {"type": "Unconfined"}}), json!(null)), "")]
-#[case::privileged(json!({}), pod(json!({"privileged": true}), json!(null)), "privileged")]
-fn a_pod_that_needs_nothing_from_the_nodes_does_not_wait(
-    #[case] more: Value,
-    #[case] pod: Value,
-    #[case] reason: &str,
-) {
-    let case = gating("nginx", more);
-    assert_eq!(gates(&case, &pod), 0);
-    assert_eq!(case.reasons(&pod).first().copied().unwrap_or_default(), reason);
-}
-
-#[rstest]
-#[case::missing(None, BindResult::Missing)]
-#[case::disabled(Some(Readiness::Disabled), BindResult::Disabled)]
-fn a_pod_does_not_wait_for_what_will_never_come(
-    #[case] readiness: Option<Readiness>,
-    #[case] result: BindResult,
-) {
-    let spec = json!({"whenNotReady": "Gate"});
-    let mut case = Case::new([binding("b", "SeccompProfile", "gone", "nginx", spec)]);
-    if let Some(readiness) = readiness {
-        case.profiles.insert(ProfileKind::SeccompProfile, "gone", readiness);
-    }
-    assert_eq!((gates(&case, &plain()), case.results(&plain())), (0, vec![result]));
-}
-
-#[test]
-fn a_pod_that_names_its_node_cannot_be_held() {
-    let mut pod = plain();
-    pod["spec"]["nodeName"] = json!("node");
-    let case = gating("nginx", json!({}));
-    assert_eq!((gates(&case, &pod), case.reasons(&pod)), (0, vec!["not-gated"]));
-    pod["spec"]["nodeName"] = json!("");
-    assert_eq!(gates(&case, &pod), 1);
-}
-
-#[test]
-fn an_ephemeral_container_comes_too_late_for_a_gate() {
-    let mut pod = plain();
-    pod["spec"]["ephemeralContainers"] = json!([{"name": "new", "image": "nginx"}]);
-    gating("nginx", json!({})).scoped(&pod, Scope::Ephemeral { before: &[] }, |decision| {
-        assert!(!decision.gated && !decision.changes.contains(&Change::Gate));
-        assert_eq!(decision.notes[0].reason(), "profile-not-installed");
-    });
-}
-
-#[test]
-fn what_is_recorded_from_logs_is_not_held() {
-    let mut case = gating("nginx", json!({}));
-    case.namespace.recordings = Recordings::new([recording("r", "SeccompProfile", "Logs")]);
-    case.tasks = BOTH;
-    assert_eq!((gates(&case, &plain()), case.reasons(&plain())), (0, vec!["recorded-instead"]));
-}
-
 #[test]
 fn a_privileged_container_gets_all_but_seccomp() {
     let case = Case::new([
@@ -449,181 +357,4 @@ fn an_invalid_binding_is_told_of() {
         let texts: Vec<_> = decision.notes.iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["ProfileBinding x is invalid and has no effect: why"]);
     });
-}
-
-// Annotations of old.
-
-fn annotated(key: &str, value: &str, own: Value, of_pod: Value) -> Value {
-    let mut pod = pod(own, of_pod);
-    pod["metadata"]["annotations"] = json!({key: value});
-    pod
-}
-
-const POD_KEY: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const CONTAINER_KEY: &str = "container.seccomp.security.alpha.kubernetes.io/c";
-
-#[rstest]
-#[case("runtime/default", ProfileSource::RuntimeDefault)]
-#[case("docker/default", ProfileSource::RuntimeDefault)]
-#[case("unconfined", ProfileSource::Unconfined)]
-#[case("localhost/a/b.json", localhost("a/b.json"))]
-fn a_legacy_annotation_becomes_its_field(#[case] value: &str, #[case] source: ProfileSource) {
-    let case = Case::new([]);
-    let of_pod = annotated(POD_KEY, value, json!(null), json!(null));
-    let confinement = Confinement::Seccomp(source);
-    let change = Change::Confine { place: Place::Pod, confinement: confinement.clone() };
-    assert_eq!(case.changes(&of_pod), [change]);
-    assert_eq!(case.reasons(&of_pod), ["legacy-annotation"]);
-    let of_container = annotated(CONTAINER_KEY, value, json!(null), json!(null));
-    assert_eq!(case.changes(&of_container), [first(confinement)]);
-}
-
-#[rstest]
-#[case::own_field(Case::new([]), json!({"seccompProfile": {"type": "Unconfined"}}), json!(null))]
-#[case::the_pods_field(Case::new([]), json!(null), json!({"seccompProfile": {"type": "Unconfined"}}))]
-fn a_legacy_annotation_yields_to_a_field(
-    #[case] case: Case,
-    #[case] own: Value,
-    #[case] of_pod: Value,
-) {
-    for key in [POD_KEY, CONTAINER_KEY] {
-        let pod = annotated(key, "runtime/default", own.clone(), of_pod.clone());
-        assert_eq!(case.changes(&pod), [], "{key}");
-    }
-}
-
-#[test]
-fn a_legacy_annotation_yields_to_a_binding() {
-    let case = Case::new([seccomp("nginx", json!({}))]);
-    let field = first(Confinement::Seccomp(localhost("operator/web.json")));
-    let of_pod = annotated(POD_KEY, "unconfined", json!(null), json!(null));
-    assert_eq!(case.changes(&of_pod), std::slice::from_ref(&field));
-    // The API server wants the container's annotation to say the same as the field.
-    let value = "localhost/operator/web.json";
-    let annotation = Change::Annotate { key: CONTAINER_KEY.into(), value: value.into() };
-    let of_container = annotated(CONTAINER_KEY, "unconfined", json!(null), json!(null));
-    assert_eq!(case.changes(&of_container), [annotation, field.clone()]);
-    assert_eq!(case.reasons(&of_container), ["legacy-replaced"]);
-    let the_same = annotated(CONTAINER_KEY, value, json!(null), json!(null));
-    assert_eq!(case.changes(&the_same), [field]);
-}
-
-#[rstest]
-#[case("localhost/../etc")]
-#[case("localhost//etc")]
-#[case("localhost/")]
-#[case("other")]
-fn a_legacy_annotation_that_means_nothing_is_only_told_of(#[case] value: &str) {
-    let pod = annotated(POD_KEY, value, json!(null), json!(null));
-    let case = Case::new([]);
-    assert_eq!((case.changes(&pod), case.reasons(&pod)), (vec![], vec!["legacy-unknown"]));
-}
-
-// Recording.
-
-#[rstest]
-#[case(
-    "SeccompProfile",
-    "Logs",
-    "trace-logs",
-    Some(Confinement::Seccomp(localhost("operator/log-enricher-trace.json")))
-)]
-#[case("SelinuxProfile", "Logs", "trace-avcs", Some(Confinement::Selinux("selinuxrecording.process".into())))]
-#[case(
-    "AppArmorProfile",
-    "Logs",
-    "trace-logs-apparmor",
-    Some(Confinement::Apparmor(localhost("apparmorrecording")))
-)]
-#[case("SeccompProfile", "Bpf", "trace-bpf", None)]
-#[case("AppArmorProfile", "Bpf", "trace-bpf-apparmor", None)]
-#[case("SelinuxProfile", "Bpf", "trace-bpf-selinux", Some(Confinement::Selinux("selinuxrecording.process".into())))]
-fn each_recorder_and_kind_has_its_mark(
-    #[case] kind: &str,
-    #[case] recorder: &str,
-    #[case] stem: &str,
-    #[case] field: Option<Confinement>,
-) {
-    let case = Case::recording([recording("r", kind, recorder)]);
-    let key = format!("io.containers.{stem}/c");
-    let mark = Change::Annotate { key, value: "r_c_ours1_1700000000".into() };
-    let expected: Vec<_> = std::iter::once(mark).chain(field.map(first)).collect();
-    assert_eq!(case.changes(&plain()), expected);
-    let mut other = plain();
-    other["metadata"]["labels"] = json!({"app": "db"});
-    assert_eq!(case.changes(&other), []);
-}
-
-#[test]
-fn a_mark_of_ours_stays_and_one_that_came_with_the_pod_does_not() {
-    let case = Case::recording([recording("r", "SeccompProfile", "Bpf")]);
-    let key = "io.containers.trace-bpf/c";
-    let with = |value: &str| annotated(key, value, json!(null), json!(null));
-    assert_eq!(case.changes(&with("r_c_ours9_1700000000")), []);
-    let replaced = Change::Annotate { key: key.into(), value: "r_c_ours1_1700000000".into() };
-    for value in ["r_c_theirs_1700000000", "x_c_ours9_1700000000", "r_c_ours9_", "", "r_c"] {
-        assert_eq!(case.changes(&with(value)), std::slice::from_ref(&replaced), "{value:?}");
-        assert_eq!(case.reasons(&with(value)), ["foreign-mark"], "{value:?}");
-    }
-}
-
-#[test]
-fn a_mark_that_no_recording_stands_behind_is_removed() {
-    let case = Case::recording([]);
-    let with = |key: &str, value: &str| annotated(key, value, json!(null), json!(null));
-    let key = "io.containers.trace-logs/c";
-    let removed = Change::RemoveAnnotation { key: key.into() };
-    assert_eq!(case.changes(&with(key, "r_c_theirs_1")), [removed]);
-    assert_eq!(case.changes(&with(key, "r_c_ours1_1")), [], "another replica may know more");
-    assert_eq!(case.changes(&with("io.containers.trace-syscall", "of:/x.json")), [], "not ours");
-}
-
-#[test]
-fn what_is_recorded_from_logs_is_not_bound() {
-    let mut case = Case::recording([recording("r", "SeccompProfile", "Logs")]);
-    case.namespace.bindings = Bindings::new([seccomp("nginx", json!({}))]);
-    assert_eq!(case.results(&plain()), [BindResult::Recorded]);
-    assert_eq!(case.reasons(&plain()), ["recorded-instead"]);
-    case.tasks = Tasks { bind: true, record: false, recording_on: true };
-    assert_eq!(case.changes(&plain()), [], "the other request does not undo it either");
-    case.tasks = BIND;
-    assert_eq!(
-        case.results(&plain()),
-        [BindResult::Written],
-        "a namespace that does not record binds"
-    );
-}
-
-#[test]
-fn what_is_recorded_by_ebpf_is_bound_as_well() {
-    let mut case = Case::recording([recording("r", "SeccompProfile", "Bpf")]);
-    case.namespace.bindings = Bindings::new([seccomp("nginx", json!({}))]);
-    assert_eq!(case.changes(&plain()).len(), 2);
-}
-
-#[test]
-fn the_first_recording_by_name_gets_the_mark() {
-    let case = Case::recording([
-        recording("z", "SeccompProfile", "Bpf"),
-        recording("a", "SeccompProfile", "Bpf"),
-    ]);
-    case.decide(&plain(), |decision| {
-        let recorded: Vec<_> = decision.recorded.iter().map(|r| r.recording).collect();
-        assert_eq!(recorded, ["a"]);
-    });
-    assert_eq!(case.reasons(&plain()), ["also-recorded"]);
-}
-
-#[test]
-fn a_privileged_container_cannot_be_recorded_through_seccomp_logs() {
-    let case = Case::recording([recording("r", "SeccompProfile", "Logs")]);
-    let pod = pod(json!({"privileged": true}), json!(null));
-    assert_eq!((case.changes(&pod), case.reasons(&pod)), (vec![], vec!["privileged"]));
-}
-
-#[test]
-fn recording_overrides_what_the_pod_says_and_tells_of_it() {
-    let case = Case::recording([recording("r", "SeccompProfile", "Logs")]);
-    let pod = pod(json!({"seccompProfile": {"type": "RuntimeDefault"}}), json!(null));
-    assert_eq!(case.reasons(&pod), ["override"]);
 }
