@@ -12,7 +12,11 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use http::StatusCode;
 use serde_json::{Value, json};
-use tests::{answer::Asker, namespace::unique, until::until};
+use tests::{
+    answer::{Answer, Asker},
+    namespace::unique,
+    until::until,
+};
 use tokio::{task::JoinHandle, time::sleep};
 
 use crate::workloads;
@@ -64,9 +68,17 @@ impl Churn {
     }
 }
 
+/// A pod that was let in.
+struct Living {
+    name: String,
+    since: Instant,
+    /// It has ended, and was told to go: that may be done even where there was no answer.
+    told_to_go: bool,
+}
+
 async fn run(asker: Asker, pods: String, goal: usize, ended: Arc<AtomicUsize>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let mut living: HashMap<String, Instant> = HashMap::new();
+    let mut living: Vec<Living> = Vec::new();
     let mut left = goal;
     while left + living.len() > 0 {
         while left > 0 && living.len() < AT_ONCE {
@@ -75,31 +87,61 @@ async fn run(asker: Asker, pods: String, goal: usize, ended: Arc<AtomicUsize>) -
                 outcome.refused += 1;
                 break;
             }
-            living.insert(name, Instant::now());
+            living.push(Living { name, since: Instant::now(), told_to_go: false });
             left -= 1;
         }
-        // The API server may be away.
-        let list =
-            asker.ask("GET", &pods, None).await.map(|answer| answer.body).unwrap_or_default();
-        for pod in list["items"].as_array().into_iter().flatten() {
-            let name = pod.pointer("/metadata/name").and_then(Value::as_str).context("no name")?;
-            let Some(since) = living.get(name).map(Instant::elapsed) else { continue };
-            match pod.pointer("/status/phase").and_then(Value::as_str) {
-                Some("Succeeded") => {
-                    outcome.slowest = outcome.slowest.max(since);
-                    let at = format!("{pods}/{name}?gracePeriodSeconds=0");
-                    if asker.ask("DELETE", &at, None).await.is_ok() {
-                        living.remove(name);
-                        ended.fetch_add(1, Ordering::Relaxed);
-                    }
+        // The API server may be away, or not know yet who may ask it.
+        if let Ok(list) = asker.ask("GET", &pods, None).await.and_then(Answer::granted) {
+            let there = by_name(&list)?;
+            let mut still = Vec::with_capacity(living.len());
+            for mut pod in living {
+                if goes_on(&asker, &pods, &mut pod, &there, &mut outcome).await? {
+                    still.push(pod);
+                } else {
+                    ended.fetch_add(1, Ordering::Relaxed);
                 }
-                Some("Failed") => bail!("{name} was not held to its profile: {pod}"),
-                _ => ensure!(since < PATIENCE, "{name} is stuck: {pod}"),
             }
+            living = still;
         }
         sleep(LOOK).await;
     }
     Ok(outcome)
+}
+
+fn by_name(list: &Value) -> Result<HashMap<&str, &Value>> {
+    let pods = list["items"].as_array().context("no list")?;
+    let named = |pod| Some((Value::pointer(pod, "/metadata/name")?.as_str()?, pod));
+    pods.iter().map(|pod| named(pod).context("no name")).collect()
+}
+
+/// Looks after a pod among those that are there, until it has ended and is gone.
+async fn goes_on(
+    asker: &Asker,
+    pods: &str,
+    pod: &mut Living,
+    there: &HashMap<&str, &Value>,
+    outcome: &mut Outcome,
+) -> Result<bool> {
+    let Living { name, since, told_to_go } = pod;
+    let Some(now) = there.get(&**name) else {
+        ensure!(*told_to_go, "{name} is gone, and nobody told it to go");
+        return Ok(false);
+    };
+    let since = since.elapsed();
+    match now.pointer("/status/phase").and_then(Value::as_str) {
+        Some("Succeeded") => {
+            if !*told_to_go {
+                outcome.slowest = outcome.slowest.max(since);
+            }
+            *told_to_go = true;
+            let at = format!("{pods}/{name}?gracePeriodSeconds=0");
+            let gone = asker.ask("DELETE", &at, None).await.and_then(Answer::granted);
+            return Ok(gone.is_err());
+        }
+        Some("Failed") => bail!("{name} was not held to its profile: {now}"),
+        _ => ensure!(since < PATIENCE, "{name} is stuck: {now}"),
+    }
+    Ok(true)
 }
 
 /// Whether it was let in; a pod that was let in without its profile is an error.
