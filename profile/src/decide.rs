@@ -138,7 +138,8 @@ pub enum BindResult {
 pub struct Recorded<'a> {
     pub container: &'a str,
     pub recording: &'a str,
-    pub key_prefix: &'static str,
+    /// The annotation that says so.
+    pub key: String,
 }
 
 /// Why a pod must not be made.

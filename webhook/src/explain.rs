@@ -127,8 +127,8 @@ pub fn explain(
         recorded: decision
             .recorded
             .iter()
-            .map(|Recorded { container, recording, key_prefix }| {
-                format!("{container}: {key_prefix}{container} by ProfileRecording {recording}")
+            .map(|Recorded { container, recording, key }| {
+                format!("{container}: {key} by ProfileRecording {recording}")
             })
             .collect(),
         warnings: warnings(&decision.notes),

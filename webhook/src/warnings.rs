@@ -67,8 +67,8 @@ pub fn audit_annotations(decision: &Decision<'_>) -> Vec<(&'static str, String)>
         text.extend([" (", class, "): ", result]);
     });
     let recorded = list(&decision.recorded, |text, recorded| {
-        let Recorded { container, recording, key_prefix } = *recorded;
-        text.extend([container, ": ", key_prefix, container, " by ", recording]);
+        let Recorded { container, recording, key } = recorded;
+        text.extend([container, ": ", key, " by ", recording]);
     });
     let gated = if decision.gated { PROFILE_NOT_READY.to_owned() } else { String::new() };
     [("bound", bound), ("recorded", recorded), ("gated", gated)]

@@ -106,11 +106,11 @@ fn annotate<'a>(
         let value = subject.value(&container.name, seal);
         decision.changes.push(Change::Annotate { key: key.clone(), value });
     }
-    marked.0.insert(key);
+    marked.0.insert(key.clone());
     decision.recorded.push(Recorded {
         container: &container.name,
         recording: &recording.name,
-        key_prefix: mark.key_prefix,
+        key,
     });
 }
 

@@ -103,14 +103,15 @@ impl Listener {
         }
         let Event::Record(record, origin, _) = event else { return };
         let Some(container) = origin.container() else { return };
-        match (roster.of(container), Sort::of(record)) {
-            (Some(name), _) => counters.take(record, Some(&name)),
-            (None, Some(sort)) => {
-                if let Some(sort) = unnamed.keep(container, sort, *now) {
-                    counters.add(&sort, None, 1);
-                }
+        if let Some(sort) = Sort::of(record) {
+            let name = roster.of(container);
+            let sort = match name {
+                Some(_) => Some(sort),
+                None => unnamed.keep(container, sort, *now),
+            };
+            if let Some(sort) = sort {
+                counters.add(&sort, name.as_ref(), 1);
             }
-            (None, None) => {}
         }
         if let Some(violations) = violations
             && let Some(rule) = Rule::of(record)
