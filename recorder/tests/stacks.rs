@@ -122,12 +122,13 @@ fn who_enters() -> Result<(), Failed> {
     let mut there = apart::start(&mut shell("read line"))?;
     // One from the host, and one from a third namespace.
     let mut enter = role("enter")?;
-    enter.env(THERE, format!("/proc/{}/ns/mnt", there.id()));
+    enter.env(THERE, format!("/proc/{}/ns/mnt", there.id())).stderr(Stdio::piped());
     let host = enter.spawn()?;
     let third = apart::start(&mut enter)?;
     let from = third.id();
-    for mut child in [host, third] {
-        ensure(child.wait()?.success(), "it goes there and back")?;
+    for child in [host, third] {
+        let told = child.wait_with_output()?;
+        ensure(told.status.success(), &format!("it goes there and back: {told:?}"))?;
     }
     let (_, entered) = slot_of(&recording, there.id())?;
     let (_, left) = slot_of(&recording, from)?;
