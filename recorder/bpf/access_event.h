@@ -10,7 +10,7 @@
 #define TAIL (2 * PATH + 256)
 
 /* What happened: `Kind` of src/kernel/access/event.rs. */
-enum kind { FILE = 1, NAMED, CAPABILITY, SOCKET, SIGNAL, PTRACE, MOUNT, UMOUNT, PIVOT_ROOT };
+enum kind { FILE = 1, NAMED, CAPABILITY, SOCKET, SIGNAL, PTRACE, MOUNT, UMOUNT, PIVOT_ROOT, UNIX };
 
 /* How a file is used: `Ways` of src/seen/access.rs. */
 enum ways {

@@ -143,7 +143,12 @@ int hook_path_mkdir(u64 *context)
 SEC("lsm/path_mknod")
 int hook_path_mknod(u64 *context)
 {
-	hooked_name(given(context, 0), given(context, 1), USE_CREATE, 0);
+	u32 mode = context[2], ways = USE_CREATE;
+
+	/* Whoever binds a socket has to be allowed to use it as well. */
+	if ((mode & 0170000) == 0140000)
+		ways |= USE_READ | USE_WRITE;
+	hooked_name(given(context, 0), given(context, 1), ways, 0);
 	return 0;
 }
 
@@ -232,6 +237,47 @@ int hook_socket_create(u64 *context)
 
 	if (ns)
 		tell_number(ns, SOCKET, family, kind & 15, protocol);
+	return 0;
+}
+
+SEC("lsm/socket_bind")
+int hook_socket_bind(u64 *context)
+{
+	struct socket *socket = (void *)given(context, 0);
+	u64 address = given(context, 1), length = (u32)context[2];
+	struct sock *sock = 0;
+	u64 ns;
+
+	READ(sock, socket, sk);
+	if (!sock || family_of(sock) != AF_UNIX)
+		return 0;
+	ns = recorded();
+	if (ns)
+		tell_own_address((u64)sock, address, length, ns);
+	return 0;
+}
+
+SEC("lsm/unix_stream_connect")
+int hook_unix_connect(u64 *context)
+{
+	u64 other = given(context, 1), ns = recorded();
+
+	if (ns)
+		tell_bound(other, USE_READ | USE_WRITE, ns);
+	return 0;
+}
+
+SEC("lsm/unix_may_send")
+int hook_unix_send(u64 *context)
+{
+	struct socket *other = (void *)given(context, 1);
+	struct sock *sock = 0;
+	u64 ns = recorded();
+
+	if (!ns)
+		return 0;
+	READ(sock, other, sk);
+	tell_bound((u64)sock, USE_READ | USE_WRITE, ns);
 	return 0;
 }
 

@@ -128,6 +128,35 @@ struct file {
 	u32 f_mode;
 	u32 f_flags;
 	struct path f_path;
+	void *private_data;
+} CORE;
+
+struct sock_common {
+	u16 skc_family;
+} CORE;
+
+struct sock {
+	struct sock_common __sk_common;
+	u16 sk_type;
+} CORE;
+
+struct socket {
+	struct sock *sk;
+} CORE;
+
+struct sockaddr_un {
+	u16 sun_family;
+} CORE;
+
+struct unix_address {
+	s32 len; /* with that of the family */
+	struct sockaddr_un name[];
+} CORE;
+
+struct unix_sock {
+	struct unix_address *addr;
+	struct path path;
+	struct sock *peer;
 } CORE;
 
 struct fdtable {

@@ -83,9 +83,8 @@ impl Seen {
                 fstype,
                 options,
             },
-            // Behind its @ it is whatever the program likes, and often a path.
             Access::Unix { kind, address } => {
-                Access::Unix { kind, address: path::general(&address) }
+                Access::Unix { kind, address: path::address(&address) }
             }
             other => other,
         };

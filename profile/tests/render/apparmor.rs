@@ -64,7 +64,8 @@ const EVERYTHING: &str = "
     - { operation: Remount, target: /b, options: [ro] }
     - { operation: Umount, target: '/b/**' }
     - { operation: PivotRoot, source: /new/old, target: /new }
-    unix: [{}, { type: Stream, address: '@a b', peer: other }, { type: Dgram, address: none }, { peer: '@self' }]";
+    unix: [{}, { type: Stream, address: '@a b', peer: other }, { type: Dgram, address: none }, { peer: '@self' },
+    { address: '@a\\000' }]";
 
 fn every_field_compiles() {
     let text = render(EVERYTHING);

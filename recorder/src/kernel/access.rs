@@ -22,11 +22,12 @@ mod resolve;
 mod tier;
 
 /// Changes whenever events in the ring are to be read otherwise.
-pub(super) const FORM: u32 = 2;
+pub(super) const FORM: u32 = 3;
 
-/// Whether events of this form can be read as those of now: the first one did not tell where a file's new name begins.
+/// Whether events of this form can be read as those of now: the first one did not tell where a file's new name begins,
+/// the second one nothing of addresses of unix sockets.
 pub(super) const fn reads(form: u32) -> bool {
-    matches!(form, 1 | FORM)
+    matches!(form, 1 | 2 | FORM)
 }
 
 /// So many things are remembered as told; after that, what the kernel tells again is told again.
@@ -125,6 +126,12 @@ fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
             family: names::family(*family),
             kind: names::kind(*kind),
             protocol: *protocol,
+        },
+        What::Unix { kind, address } => Access::Unix {
+            kind: names::kind(*kind),
+            address: address.split_first().map_or_else(String::new, |(_, name)| {
+                format!("@{}", String::from_utf8_lossy(name))
+            }),
         },
         What::Signal { number, inside } => {
             Access::Signal { signal: names::signal(*number), inside: *inside }

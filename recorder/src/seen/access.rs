@@ -11,7 +11,8 @@ use super::fold::Use;
 #[serde(rename_all = "camelCase")]
 pub enum Access {
     /// A file was used, in each of these ways. The path is absolute and as the container sees it; that of a folder ends
-    /// with `/`, as AppArmor writes it.
+    /// with `/`, as AppArmor writes it. A unix socket in the file system is one too, read and written by whoever binds it
+    /// and whoever speaks to it, with the path that it has for the former.
     File { path: String, ways: Ways },
     /// A capability was used: its name without `CAP_`, in lower case.
     Capability(String),

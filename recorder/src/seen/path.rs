@@ -35,6 +35,23 @@ pub fn general(path: &str) -> String {
     named.collect::<Vec<_>>().join("/")
 }
 
+/// The address of a unix socket that is in no file system: behind its `@` it is whatever the program likes, and often a
+/// path, or five digits that the kernel has chosen.
+pub(crate) fn address(address: &str) -> String {
+    const CHOSEN: &str = "[0-9a-f]";
+    match address.strip_prefix('@') {
+        Some(digits) if digits.len() == 5 && digits.bytes().all(is_chosen) => {
+            format!("@{}", CHOSEN.repeat(digits.len()))
+        }
+        // As apparmor.d(5) writes what no glob stands for.
+        _ => address.split('\0').map(general).collect::<Vec<_>>().join(r"\000"),
+    }
+}
+
+fn is_chosen(digit: u8) -> bool {
+    matches!(digit, b'0'..=b'9' | b'a'..=b'f')
+}
+
 /// One component, as what is before it says what it can be.
 fn component(components: &[&str], at: usize) -> String {
     let text = components[at];

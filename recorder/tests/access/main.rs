@@ -12,10 +12,13 @@ use recorder::kernel::{Recording, Watch};
 
 use told::ACT;
 
+#[cfg(target_arch = "x86_64")]
+mod by_pointer;
 mod files;
 mod many;
 mod others;
 mod roots;
+mod sockets;
 mod told;
 
 type Test = fn() -> Result<(), Failed>;
@@ -35,6 +38,10 @@ const ACTS: &[(&str, Act)] = &[
     ("nothing", |_| Ok(())),
     ("uses_capabilities", others::uses_capabilities),
     ("opens_sockets", others::opens_sockets),
+    ("speaks_to_sockets", sockets::speaks_to_sockets),
+    ("binds_sockets", sockets::binds_sockets),
+    #[cfg(target_arch = "x86_64")]
+    ("calls_by_pointer", by_pointer::calls_by_pointer),
     ("sends_signals", others::sends_signals),
     ("traces", others::traces),
     ("mounts", others::mounts),
@@ -80,6 +87,10 @@ fn main() -> ExitCode {
         ("a_script_is_told_with_what_runs_it", files::a_script_is_told),
         ("capabilities_are_told", others::capabilities_are_told),
         ("sockets_are_told", others::sockets_are_told),
+        ("unix_sockets_that_are_spoken_to_are_told", sockets::who_is_spoken_to_is_told),
+        ("unix_sockets_that_are_bound_are_told", sockets::what_is_bound_is_told),
+        #[cfg(target_arch = "x86_64")]
+        ("unix_sockets_of_calls_by_pointer_are_told", by_pointer::calls_by_pointer_are_told),
         ("signals_are_told", others::signals_are_told),
         ("what_is_traced_is_told", others::what_is_traced_is_told),
         ("mounts_are_told", others::mounts_are_told),

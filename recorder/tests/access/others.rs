@@ -18,7 +18,7 @@ use recorder::{
 use crate::told::{Told, act, ensure, exactly, start};
 
 /// Whether exactly this was told that is no file.
-fn only(told: &Told, expected: impl IntoIterator<Item = Access>) -> Result<(), Failed> {
+pub(crate) fn only(told: &Told, expected: impl IntoIterator<Item = Access>) -> Result<(), Failed> {
     let expected: BTreeSet<_> = expected.into_iter().collect();
     ensure(told.others == expected, format!("{:#?}\nexpected {expected:#?}", told.others))
 }

@@ -11,20 +11,33 @@ use tests::guest::{Guest, Lsm::AppArmor, images::Images};
 
 use crate::questions;
 
-questions![what_programs_do_is_told_by_hooks];
+questions![what_programs_do_is_told_by_hooks, what_programs_do_is_told_by_tracepoints];
+
+async fn what_programs_do_is_told_by_hooks(images: &Images) -> Result<()> {
+    let tier = "by LSM hooks: files, programs, capabilities, sockets, mounts, signals, ptrace";
+    told(Guest::new(images, AppArmor)?, tier, "").await
+}
+
+/// This kernel has no tracepoint of capabilities.
+async fn what_programs_do_is_told_by_tracepoints(images: &Images) -> Result<()> {
+    let tier = "by tracepoints: files, programs, sockets, mounts, signals, ptrace; not at all: capabilities";
+    let others = "--skip capabilities_are_told --skip sockets_are_told";
+    told(Guest::new(images, AppArmor)?.without_hooks(), tier, others).await
+}
 
 /// The tests that say it of the kernel at hand, run in the guest's: they say themselves by what they are told.
-async fn what_programs_do_is_told_by_hooks(images: &Images) -> Result<()> {
-    Guest::new(images, AppArmor)?
+async fn told(guest: Guest, tier: &str, others: &str) -> Result<()> {
+    guest
         .limit(Duration::from_secs(400))
         .program("/usr/bin/access-tests", &access_tests()?)?
-        .run(
+        .run(&format!(
             r"insmod /usr/lib/guest/overlay.ko || fail no layers
-            export CINCH_TIER='by LSM hooks: files, programs, capabilities, sockets, mounts, signals, ptrace'
-            access-tests --test-threads 1 --skip many_files >/tmp/said 2>&1 || { cat /tmp/said; fail it says otherwise; }
+            export CINCH_TIER='{tier}'
+            access-tests --test-threads 1 --skip many_files {others} >/tmp/said 2>&1 ||
+                {{ cat /tmp/said; fail it says otherwise; }}
             cat /tmp/said
             grep -q ' 0 ignored' /tmp/said || fail skipped",
-        )
+        ))
         .await?
         .success()?;
     Ok(())

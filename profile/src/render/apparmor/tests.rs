@@ -180,6 +180,11 @@ fn a_unix_socket_is_named_by_its_owner_and_by_whoever_connects() {
     unix (bind, create, getattr, getopt, listen, setattr, setopt, shutdown) type=stream addr="@a b",
     unix (connect, receive, send) type=stream peer=(addr="@a b", label="p"),
     "#);
+    assert_snapshot!(own(r"{ unix: [{ address: '@a\000b\[\000' }] }"), @r#"
+    unix (accept, connect, receive, send) addr="@a\000b\[\000",
+    unix (bind, create, getattr, getopt, listen, setattr, setopt, shutdown) addr="@a\000b\[\000",
+    unix (connect, receive, send) peer=(addr="@a\000b\[\000"),
+    "#);
     assert_snapshot!(own("{ unix: [{}] }"), @r"
     unix (accept, connect, receive, send),
     unix (bind, create, getattr, getopt, listen, setattr, setopt, shutdown),
@@ -208,6 +213,8 @@ fn a_unix_socket_is_named_by_its_owner_and_by_whoever_connects() {
 #[case("{ mount: [{ operation: PivotRoot, fsType: tmpfs }] }", "PivotRoot has target")]
 #[case("{ mount: [{ operation: Mount, fsType: 'a b' }] }", "must be letters")]
 #[case("{ unix: [{ address: /run/x.sock }] }", "goes into filesystem.readWritePaths")]
+#[case("{ unix: [{ address: '@a\\001' }] }", "may have \\ only before")]
+#[case("{ unix: [{ address: '@a\\\\000' }] }", "may have \\ only before")]
 fn what_could_mean_more_than_it_says_is_refused(#[case] fields: &str, #[case] message: &str) {
     let error = refused(&format!("abstract: {fields}"));
     assert!(error.contains(message), "{error}");

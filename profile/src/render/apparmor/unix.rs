@@ -3,6 +3,9 @@
 use super::{quote::quote, rules::peer};
 use crate::kinds::apparmor::UnixRule;
 
+/// A NUL byte in an address, as apparmor.d(5) writes it.
+const NUL: &str = r"\000";
+
 /// The rules, or why there can be none.
 ///
 /// A socket's owner and whoever connects to it name the same address, each in another place.
@@ -38,5 +41,7 @@ fn address(text: &str) -> Result<String, String> {
              and goes into filesystem.readWritePaths"
         ));
     }
-    Ok(format!("addr={}", quote(text)?))
+    // Nothing but this stands for a NUL, which there is in no path.
+    quote(&text.replace(NUL, "0"))?;
+    Ok(format!("addr=\"{text}\""))
 }

@@ -1,5 +1,5 @@
 //! Which system calls do what AppArmor has rules for, and which of their arguments say to what: `struct call` of
-//! `bpf/access_call.h`. Pure.
+//! `bpf/access_name.h`. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const NONE: u8 = 255;
 /// Bytes of a call in the table.
 pub(super) const CALL: usize = 12;
 
-/// `enum action` of `bpf/access_call.h`.
+/// `enum action` of `bpf/access_name.h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
     Opens = 1,
@@ -30,6 +30,10 @@ enum Action {
     NamesTwo,
     Sockets,
     SocketsByPointer,
+    Binds,
+    Connects,
+    SendsTo,
+    SendsMessage,
     Mounts,
     Unmounts,
     Pivots,
@@ -153,11 +157,16 @@ const FILES: &[(&str, Call)] = {
     ]
 };
 
-/// Those that make sockets.
+/// Those that make sockets, and name others: of many messages at a time, only the first is looked at.
 const SOCKETS: &[(&str, Call)] = &[
     ("socket", does(Action::Sockets)),
     ("socketpair", does(Action::Sockets)),
     ("socketcall", does(Action::SocketsByPointer)),
+    ("bind", does(Action::Binds)),
+    ("connect", does(Action::Connects)),
+    ("sendto", does(Action::SendsTo)),
+    ("sendmsg", does(Action::SendsMessage)),
+    ("sendmmsg", does(Action::SendsMessage)),
 ];
 
 /// Those that change what is mounted.

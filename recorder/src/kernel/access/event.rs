@@ -34,6 +34,11 @@ pub(super) enum What<'a> {
         kind: u32,
         protocol: u32,
     },
+    /// A unix socket that is not in the file system: the type's number, and the address, whose first byte is NUL.
+    Unix {
+        kind: u32,
+        address: &'a [u8],
+    },
     Signal {
         number: u32,
         inside: bool,
@@ -113,6 +118,7 @@ impl<'a> Event<'a> {
             7 => mount(MountOperation::Mount),
             8 => mount(MountOperation::Umount),
             9 => mount(MountOperation::PivotRoot),
+            10 => What::Unix { kind: numbers[0], address: part },
             _ => return None,
         };
         Some(Self { namespace: long(0)?, process: word(16)?, what })
@@ -188,6 +194,9 @@ mod tests {
             let bytes = bytes(kind, 1, [2, 1, 6], [""; 4]);
             assert_eq!(Event::read(&bytes).map(|event| event.what), Some(what));
         }
+        let unix = bytes(10, 1, [5, 0, 0], ["", "\0name", "", ""]);
+        let what = What::Unix { kind: 5, address: b"\0name" };
+        assert_eq!(Event::read(&unix).map(|event| event.what), Some(what));
         assert_eq!(Event::read(&bytes(99, 1, [0; 3], [""; 4])), None);
     }
 

@@ -77,7 +77,15 @@ const HOOKS: &[(&[Group], &[Hook])] = &[
         ],
     ),
     (&[Group::Capabilities], &[("hook_capable", "capable")]),
-    (&[Group::Sockets], &[("hook_socket_create", "socket_create")]),
+    (
+        &[Group::Sockets],
+        &[
+            ("hook_socket_create", "socket_create"),
+            ("hook_socket_bind", "socket_bind"),
+            ("hook_unix_connect", "unix_stream_connect"),
+            ("hook_unix_send", "unix_may_send"),
+        ],
+    ),
     (
         &[Group::Mounts],
         &[

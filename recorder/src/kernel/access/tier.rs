@@ -21,7 +21,8 @@ pub enum Tier {
     Hooks,
     /// Tracepoints: what has happened, as can be told from system calls at their end. They do not see what is done by
     /// `io_uring`, and see names of what is gone as they were given; of ptrace only the calls, not what is read below
-    /// `/proc`; what was unmounted or pivoted from where it is afterwards.
+    /// `/proc`; what was unmounted or pivoted from where it is afterwards; of sockets that messages are sent to without a
+    /// connection the name that the sender gives them, of many at a time only the first.
     Tracepoints,
     /// Nothing does.
     Nothing,

@@ -6,6 +6,20 @@ use proptest::{prelude::*, sample::select};
 use super::*;
 
 #[test]
+fn an_address_is_a_path_or_what_the_kernel_has_chosen_or_any_bytes() {
+    for (seen, rule) in [
+        ("@/tmp/dbus-Ab3dEf7h", "@/tmp/dbus-????????"),
+        ("@00a3f", "@[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f]"),
+        ("@00A3F", "@00A3F"),
+        ("@00a3f1", "@00a3f1"),
+        ("@[x] y", "@\\[x\\] y"),
+        ("@padded\0\0", "@padded\\000\\000"),
+    ] {
+        assert_eq!(address(seen), rule);
+    }
+}
+
+#[test]
 fn what_is_another_one_each_time_becomes_a_glob() {
     for (path, rule) in [
         ("/etc/passwd", "/etc/passwd"),

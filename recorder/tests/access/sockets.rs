@@ -1,0 +1,119 @@
+//! Unix sockets: who binds one, and who speaks to it.
+
+use std::{
+    cell::RefCell,
+    env, io,
+    os::{
+        fd::OwnedFd,
+        linux::net::SocketAddrExt as _,
+        unix::{
+            ffi::OsStrExt as _,
+            net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
+        },
+    },
+    path::Path,
+};
+
+use libtest_mimic::Failed;
+use recorder::seen::{Access, Ways};
+use rustix::net::{SendAncillaryBuffer, SendFlags, SocketAddrUnix, sendmsg_addr};
+
+use crate::{
+    others::only,
+    told::{act, exactly},
+};
+
+/// An address that only those have who know the folder.
+fn address(folder: &Path, name: &str) -> io::Result<SocketAddr> {
+    let mut text = folder.file_name().unwrap_or_default().as_bytes().to_vec();
+    text.extend_from_slice(name.as_bytes());
+    SocketAddr::from_abstract_name(text)
+}
+
+/// As `sd_notify(3)` does it.
+fn send_message(socket: &UnixDatagram, to: &Path) -> io::Result<()> {
+    let (to, flags) = (SocketAddrUnix::new(to)?, SendFlags::empty());
+    sendmsg_addr(socket, &to, &[], &mut SendAncillaryBuffer::default(), flags)?;
+    Ok(())
+}
+
+pub(crate) fn speaks_to_sockets(folder: &Path) -> io::Result<()> {
+    for _ in 0..2 {
+        UnixStream::connect(folder.join("stream"))?;
+    }
+    UnixStream::connect_addr(&address(folder, "stream")?)?;
+    assert!(UnixStream::connect(folder.join("nobody")).is_err());
+    let socket = UnixDatagram::unbound()?;
+    for _ in 0..2 {
+        socket.send_to(b"", folder.join("sent to"))?;
+    }
+    socket.send_to_addr(b"", &address(folder, "sent to")?)?;
+    send_message(&socket, &folder.join("message"))?;
+    env::set_current_dir(folder)?;
+    socket.send_to(b"", "./relative")?;
+    socket.connect(folder.join("connected"))?;
+    socket.send(b"")?;
+    Ok(())
+}
+
+fn unix(folder: &Path, kind: &str, name: &str) -> Access {
+    let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+    Access::Unix { kind: kind.to_owned(), address: format!("@{folder}{name}") }
+}
+
+pub(crate) fn opened(kind: &str) -> Access {
+    Access::Socket { family: "unix".to_owned(), kind: kind.to_owned(), protocol: 0 }
+}
+
+pub(crate) fn who_is_spoken_to_is_told() -> Result<(), Failed> {
+    let open = RefCell::new(Vec::<OwnedFd>::new());
+    let own = RefCell::new(Vec::new());
+    let told = act("speaks_to_sockets", |folder| {
+        let mut open = open.borrow_mut();
+        open.push(UnixListener::bind(folder.join("stream"))?.into());
+        open.push(UnixListener::bind_addr(&address(folder, "stream")?)?.into());
+        drop(UnixListener::bind(folder.join("nobody"))?);
+        for name in ["sent to", "message", "relative", "connected"] {
+            open.push(UnixDatagram::bind(folder.join(name))?.into());
+        }
+        open.push(UnixDatagram::bind_addr(&address(folder, "sent to")?)?.into());
+        own.borrow_mut().extend([
+            unix(folder, "stream", "stream"),
+            unix(folder, "dgram", "sent to"),
+            opened("stream"),
+            opened("dgram"),
+        ]);
+        Ok(())
+    })?;
+    let both = Ways::READ | Ways::WRITE;
+    exactly(
+        &told,
+        &["stream", "sent to", "message", "relative", "connected"].map(|name| (name, both)),
+    )?;
+    only(&told, own.into_inner())
+}
+
+pub(crate) fn binds_sockets(folder: &Path) -> io::Result<()> {
+    UnixListener::bind(folder.join("stream"))?;
+    UnixDatagram::bind(folder.join("dgram"))?;
+    UnixListener::bind_addr(&address(folder, "stream")?)?;
+    UnixDatagram::bind_addr(&address(folder, "dgram")?)?;
+    // It gets an address of the kernel's choice.
+    UnixDatagram::bind_addr(&SocketAddr::from_pathname("")?).map(drop)
+}
+
+pub(crate) fn what_is_bound_is_told() -> Result<(), Failed> {
+    let own = RefCell::new(Vec::new());
+    let told = act("binds_sockets", |folder| {
+        own.borrow_mut().extend([
+            unix(folder, "stream", "stream"),
+            unix(folder, "dgram", "dgram"),
+            opened("stream"),
+            opened("dgram"),
+        ]);
+        Ok(())
+    })?;
+    let all = Ways::CREATE | Ways::READ | Ways::WRITE;
+    exactly(&told, &[("stream", all), ("dgram", all)])?;
+    only(&told, own.into_inner())
+}
