@@ -85,10 +85,12 @@ static __attribute__((noinline)) int put_name(struct scratch *scratch, const cha
 {
 	long length = probe_read_user_str(&scratch->text[MIDDLE], PATH, address);
 
-	if (length <= 0 || length > PATH)
+	if (length < 0 || length > PATH)
 		return 0;
-	scratch->event.parts[0] = length - 1;
-	scratch->end = MIDDLE + length - 1;
+	/* Of an empty one older kernels say 0 (strncpy_from_user_nofault), newer ones 1. */
+	length = length ? length - 1 : 0;
+	scratch->event.parts[0] = length;
+	scratch->end = MIDDLE + length;
 	return 1;
 }
 

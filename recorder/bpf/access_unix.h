@@ -107,6 +107,7 @@ INLINE struct sock *unix_socket(struct file *file)
 APART int tell_given(u64 sock, u64 address, u64 length, u64 ns)
 {
 	struct scratch *scratch;
+	long read;
 
 	length -= FAMILY;
 	if (length < 1 || length > ADDRESS)
@@ -117,29 +118,25 @@ APART int tell_given(u64 sock, u64 address, u64 length, u64 ns)
 	begin(scratch, get_current_task_btf(), ns, NAMED, USE_READ | USE_WRITE);
 	scratch->event.flags = FOLLOWED;
 	OPAQUE(length);
-	if (length > ADDRESS || probe_read_user(&scratch->text[MIDDLE], length, (void *)address + FAMILY))
+	if (length > ADDRESS)
 		goto lost;
-	scratch->text[MIDDLE + length] = 0;
-	if (!scratch->text[MIDDLE]) {
-		scratch->event.kind = UNIX;
-		scratch->event.ways = 1;
-		scratch->event.flags = 0;
-		if (length > 1)
-			tell_address(scratch, (struct sock *)sock, ns, length);
-	} else {
-		/* It ends with a NUL, or where it is said to end. */
-		for (u32 i = 1; i < ADDRESS; i++) {
-			if (i < length && !scratch->text[MIDDLE + i])
-				length = i;
-		}
-		OPAQUE(length);
-		if (length > ADDRESS)
-			goto lost;
-		scratch->event.parts[0] = length;
-		scratch->end = MIDDLE + length;
+	/* It ends with a NUL, or where it is said to end. */
+	read = probe_read_user_str(&scratch->text[MIDDLE], length + 1, (void *)address + FAMILY);
+	if (read < 0 || read > ADDRESS + 1)
+		goto lost;
+	if (read > 1) {
+		scratch->event.parts[0] = read - 1;
+		scratch->end = MIDDLE + read - 1;
 		if (!put_base(scratch, AT_FDCWD, scratch->text[MIDDLE]))
 			goto lost;
 		tell(scratch);
+	} else if (length > 1) {
+		if (probe_read_user(&scratch->text[MIDDLE], length, (void *)address + FAMILY))
+			goto lost;
+		scratch->event.kind = UNIX;
+		scratch->event.ways = 1;
+		scratch->event.flags = 0;
+		tell_address(scratch, (struct sock *)sock, ns, length);
 	}
 	give_back(scratch);
 	return 0;

@@ -13,7 +13,7 @@ use std::{
 
 use libtest_mimic::Failed;
 use recorder::{apart, seen::Ways};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::told::{act, act_while, ensure, exactly, record, start, take};
 
@@ -159,12 +159,15 @@ pub(crate) fn changes_modes(folder: &Path) -> io::Result<()> {
     // SAFETY: the name is text that ends with NUL.
     let truncated = unsafe { libc::truncate(name.as_ptr(), 7) };
     assert_eq!(truncated, 0);
+    let (named, flags) = (OFlags::PATH | OFlags::CLOEXEC, AtFlags::EMPTY_PATH);
+    let named = rustix::fs::open(folder.join("e"), named, Mode::empty())?;
+    rustix::fs::chownat(named, "", Some(rustix::process::getuid()), None, flags)?;
     std::os::unix::fs::lchown(folder.join("link"), Some(0), None)
 }
 
 pub(crate) fn changes_of_modes_are_writing() -> Result<(), Failed> {
     let told = act("changes_modes", |folder| {
-        for name in ["a", "b", "c", "d"] {
+        for name in ["a", "b", "c", "d", "e"] {
             fs::write(folder.join(name), "")?;
         }
         std::os::unix::fs::symlink("a", folder.join("link"))
@@ -176,6 +179,7 @@ pub(crate) fn changes_of_modes_are_writing() -> Result<(), Failed> {
             ("b", Ways::WRITE),
             ("c", Ways::READ | Ways::WRITE),
             ("d", Ways::WRITE),
+            ("e", Ways::WRITE),
             ("link", Ways::WRITE),
         ],
     )
@@ -215,8 +219,8 @@ pub(crate) fn is_relative(folder: &Path) -> io::Result<()> {
     fs::create_dir("made")?;
     fs::rename("made", "../made")?;
     let other = File::open(folder.join("x"))?;
-    rustix::fs::unlinkat(&other, "new", rustix::fs::AtFlags::empty())?;
-    rustix::fs::unlinkat(&other, "../in/sub/", rustix::fs::AtFlags::REMOVEDIR)?;
+    rustix::fs::unlinkat(&other, "new", AtFlags::empty())?;
+    rustix::fs::unlinkat(&other, "../in/sub/", AtFlags::REMOVEDIR)?;
     Ok(())
 }
 
