@@ -49,7 +49,7 @@ struct scratch {
 	u32 busy;
 	u32 start;
 	u32 end;
-	u32 spare;
+	u32 place; /* among all of them */
 	u64 arguments[6];
 	struct event event;
 	char text[PATH + EVENT_MAX + 8];
@@ -110,8 +110,10 @@ INLINE struct scratch *take(void)
 		u32 key = place + i;
 		struct scratch *scratch = map_lookup(&access_scratch, &key);
 
-		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1))
+		if (scratch && !__sync_val_compare_and_swap(&scratch->busy, 0, 1)) {
+			scratch->place = key;
 			return scratch;
+		}
 	}
 	lose(LOST_ACCESSES);
 	return 0;
@@ -166,15 +168,22 @@ INLINE void remember(void *map, struct key *key, u32 *known, u32 ways)
 	}
 }
 
-/* Tells what is in the scratch, unless it was told. 0 where it could not be told, which is counted. */
-static __attribute__((noinline)) int tell(struct scratch *scratch)
+/* What is done in several places with a scratch is apart: there it is found by its place, as only numbers are given. */
+APART int tell_at(u32 place)
 {
+	struct scratch *scratch = map_lookup(&access_scratch, &place);
 	struct hashing hashing = { .scratch = scratch };
-	struct event *event = &scratch->event;
-	u64 start = scratch->start, end = scratch->end, size = end - start + HEAD;
-	u32 ways = event->ways;
-	u32 *known;
+	struct event *event;
+	u64 start, end, size;
+	u32 ways, *known;
 
+	if (!scratch)
+		return 0;
+	event = &scratch->event;
+	ways = event->ways;
+	start = scratch->start;
+	end = scratch->end;
+	size = end - start + HEAD;
 	if (start < HEAD || start > MIDDLE || end < MIDDLE || end > MIDDLE + TAIL || size > EVENT_MAX)
 		return 0;
 	/* What is left of others behind the end is not part of the text. */
@@ -203,6 +212,12 @@ static __attribute__((noinline)) int tell(struct scratch *scratch)
 	}
 	remember(&access_seen, &hashing.key, known, ways);
 	return 1;
+}
+
+/* Tells what is in the scratch, unless it was told. 0 where it could not be told, which is counted. */
+INLINE int tell(struct scratch *scratch)
+{
+	return tell_at(scratch->place);
 }
 
 /* A thing without text. 0 where it could not be told, which is counted. */

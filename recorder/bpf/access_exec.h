@@ -8,8 +8,6 @@ APART int tell_script(u64 name, u64 ns)
 {
 	struct task_struct *task = get_current_task_btf();
 	struct scratch *scratch = take();
-	struct vfsmount *mnt;
-	struct dentry *dentry;
 	long length;
 
 	if (!scratch)
@@ -20,14 +18,7 @@ APART int tell_script(u64 name, u64 ns)
 	if (length <= 1 || length > PATH || !task->fs)
 		goto lost;
 	length--;
-	if (scratch->text[MIDDLE] == '/') {
-		mnt = task->fs->root.mnt;
-		dentry = task->fs->root.dentry;
-	} else {
-		mnt = task->fs->pwd.mnt;
-		dentry = task->fs->pwd.dentry;
-	}
-	if (!put_path(scratch, dentry, mnt))
+	if (!put_base(scratch, AT_FDCWD, scratch->text[MIDDLE]))
 		goto lost;
 	scratch->event.parts[0] = length;
 	scratch->end = MIDDLE + length;

@@ -23,6 +23,8 @@ INLINE u32 put_text(struct scratch *scratch, u64 address, u32 most)
 INLINE void tell_mount(u64 ns, u32 kind, u64 target, u64 source, u64 type, u64 flags)
 {
 	struct task_struct *task = get_current_task_btf();
+	struct dentry *dentry = 0;
+	struct vfsmount *mnt = 0;
 	struct scratch *scratch;
 
 	if (!task->fs)
@@ -32,7 +34,9 @@ INLINE void tell_mount(u64 ns, u32 kind, u64 target, u64 source, u64 type, u64 f
 		return;
 	begin(scratch, task, ns, kind, 1);
 	scratch->event.flags = flags;
-	if (put_path(scratch, task->fs->pwd.dentry, task->fs->pwd.mnt)) {
+	READ(dentry, task->fs, pwd.dentry);
+	READ(mnt, task->fs, pwd.mnt);
+	if (put_path(scratch, dentry, mnt)) {
 		scratch->event.parts[0] = put_text(scratch, target, PATH);
 		scratch->event.parts[1] = put_text(scratch, source, PATH);
 		scratch->event.parts[2] = put_text(scratch, type, 64);

@@ -80,11 +80,14 @@ INLINE struct file *file_of(struct task_struct *task, u64 number)
 	return file;
 }
 
-/* Puts the name at an address behind the middle. 0 where that cannot be read. */
-static __attribute__((noinline)) int put_name(struct scratch *scratch, const char *address)
+APART int put_name_at(u32 place, u64 address)
 {
-	long length = probe_read_user_str(&scratch->text[MIDDLE], PATH, address);
+	struct scratch *scratch = map_lookup(&access_scratch, &place);
+	long length;
 
+	if (!scratch)
+		return 0;
+	length = probe_read_user_str(&scratch->text[MIDDLE], PATH, (void *)address);
 	if (length < 0 || length > PATH)
 		return 0;
 	/* Of an empty one older kernels say 0 (strncpy_from_user_nofault), newer ones 1. */
@@ -94,23 +97,28 @@ static __attribute__((noinline)) int put_name(struct scratch *scratch, const cha
 	return 1;
 }
 
-/* Puts the path before the middle that a name is relative to: the root's where it begins with a slash. 0 where that is
- * not known. */
-static __attribute__((noinline)) int put_base(struct scratch *scratch, u64 folder, u32 first)
+/* Puts the name at an address behind the middle. 0 where that cannot be read. */
+INLINE int put_name(struct scratch *scratch, u64 address)
 {
+	return put_name_at(scratch->place, address);
+}
+
+APART int put_base_at(u32 place, u64 folder, u32 first)
+{
+	struct scratch *scratch = map_lookup(&access_scratch, &place);
 	struct task_struct *task = get_current_task_btf();
 	struct vfsmount *mnt = 0;
 	struct dentry *dentry = 0;
 	struct file *file;
 
-	if (!task->fs)
+	if (!scratch || !task->fs)
 		return 0;
 	if (first == '/') {
-		mnt = task->fs->root.mnt;
-		dentry = task->fs->root.dentry;
+		READ(mnt, task->fs, root.mnt);
+		READ(dentry, task->fs, root.dentry);
 	} else if ((s32)folder == AT_FDCWD) {
-		mnt = task->fs->pwd.mnt;
-		dentry = task->fs->pwd.dentry;
+		READ(mnt, task->fs, pwd.mnt);
+		READ(dentry, task->fs, pwd.dentry);
 	} else {
 		file = file_of(task, folder);
 		if (file) {
@@ -119,6 +127,13 @@ static __attribute__((noinline)) int put_base(struct scratch *scratch, u64 folde
 		}
 	}
 	return dentry && mnt && put_path(scratch, dentry, mnt);
+}
+
+/* Puts the path before the middle that a name is relative to: the root's where it begins with a slash. 0 where that is
+ * not known. */
+INLINE int put_base(struct scratch *scratch, u64 folder, u32 first)
+{
+	return put_base_at(scratch->place, folder, first);
 }
 
 /* An argument whose place is not known here. */
@@ -190,7 +205,7 @@ INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
 		how |= FOLLOWED;
 	begin(scratch, task, ns, NAMED, ways);
 	scratch->event.flags = how;
-	if (!put_name(scratch, (void *)chosen(scratch, call->name))) {
+	if (!put_name(scratch, chosen(scratch, call->name))) {
 		lose(LOST_ACCESSES);
 	} else {
 		if (two && ways & USE_RENAME)
@@ -211,7 +226,7 @@ INLINE int tell_names(struct scratch *scratch, struct call *call, u64 ns)
 		return 0;
 	begin(scratch, task, ns, NAMED, call->second_ways);
 	scratch->event.flags = how & IS_FOLDER;
-	if (!put_name(scratch, (void *)chosen(scratch, call->second_name)) ||
+	if (!put_name(scratch, chosen(scratch, call->second_name)) ||
 	    !put_base(scratch, second_folder, scratch->text[MIDDLE]))
 		lose(LOST_ACCESSES);
 	else

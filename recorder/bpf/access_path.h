@@ -82,15 +82,23 @@ static long step(u32 index, struct walk *walk)
 	return 0;
 }
 
-/* Puts a path before the middle. 0 where it is too long. */
-static __attribute__((noinline)) int put_path(struct scratch *scratch, struct dentry *dentry, struct vfsmount *mnt)
+APART int put_path_at(u32 place, u64 dentry, u64 mnt)
 {
-	struct walk walk = { .scratch = scratch, .dentry = dentry, .mnt = mnt, .at = MIDDLE };
+	struct scratch *scratch = map_lookup(&access_scratch, &place);
+	struct walk walk = { .scratch = scratch, .dentry = (void *)dentry, .mnt = (void *)mnt, .at = MIDDLE };
 
+	if (!scratch)
+		return 0;
 	loop(STEPS, step, &walk, 0);
 	scratch->start = walk.at;
 	scratch->event.path = MIDDLE - walk.at;
 	return walk.done;
+}
+
+/* Puts a path before the middle. 0 where it is too long. */
+INLINE int put_path(struct scratch *scratch, struct dentry *dentry, struct vfsmount *mnt)
+{
+	return put_path_at(scratch->place, (u64)dentry, (u64)mnt);
 }
 
 /* What a file is known by. */
