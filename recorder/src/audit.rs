@@ -103,6 +103,9 @@ pub struct AppArmor<'a> {
     pub family: Option<Cow<'a, str>>,
     pub sock_type: Option<Cow<'a, str>>,
     pub protocol: Option<u32>,
+    /// Of a unix socket, its own address and that of whom it speaks to: `@` and a name, or a path.
+    pub addr: Option<Cow<'a, str>>,
+    pub peer_addr: Option<Cow<'a, str>>,
     pub fstype: Option<Cow<'a, str>>,
     pub srcname: Option<Cow<'a, str>>,
     pub flags: Option<Cow<'a, str>>,

@@ -23,6 +23,20 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// The address of a unix socket: behind the `@` of one in no file system, the whole is hexadecimal if there are control
+    /// characters in it (`audit_unix_addr` of the kernel's `security/apparmor/net.c`).
+    pub(super) fn address(self) -> Option<Cow<'a, str>> {
+        let name = match self {
+            Self::Bare("none") => return None,
+            Self::Quoted(text) => text.strip_prefix('@'),
+            Self::Bare(_) => None,
+        };
+        match name.and_then(unhexed) {
+            Some(name) if name.contains(char::is_control) => Some(Cow::Owned(format!("@{name}"))),
+            _ => Some(self.text()),
+        }
+    }
+
     /// The value as it stands.
     pub(super) fn plain(self) -> &'a str {
         match self {
@@ -83,8 +97,17 @@ pub(super) fn subject(stamp: Stamp, rest: &str) -> Subject<'_> {
     subject
 }
 
-/// The text that upper-case hexadecimal digits stand for; bytes that are no UTF-8 are replaced, and a trailing NUL goes.
+/// The text that upper-case hexadecimal digits stand for, without a trailing NUL.
 fn unhex(text: &str) -> Option<String> {
+    let mut text = unhexed(text)?;
+    if text.ends_with('\0') {
+        text.pop();
+    }
+    Some(text)
+}
+
+/// All of that text; bytes that are no UTF-8 are replaced.
+fn unhexed(text: &str) -> Option<String> {
     let digit = |b: u8| match b {
         b'0'..=b'9' => Some(b - b'0'),
         b'A'..=b'F' => Some(b - b'A' + 10),
@@ -96,9 +119,7 @@ fn unhex(text: &str) -> Option<String> {
     }
     let decoded: Option<Vec<u8>> =
         bytes.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect();
-    let decoded = decoded?;
-    let decoded = decoded.strip_suffix(&[0]).unwrap_or(&decoded);
-    Some(String::from_utf8_lossy(decoded).into_owned())
+    Some(String::from_utf8_lossy(&decoded?).into_owned())
 }
 
 #[cfg(test)]
@@ -123,6 +144,21 @@ mod tests {
         assert_eq!(all[2].1.text(), "/tmp");
         assert_eq!(Value::Bare("(null)").text(), "(null)");
         assert_eq!(Value::Quoted("2F").text(), "2F", "quoted is as it stands");
+    }
+
+    #[test]
+    fn addresses_are_names_paths_or_hexadecimal_as_a_whole() {
+        for (value, right) in [
+            (Value::Bare("none"), None),
+            (Value::Quoted("@/tmp/.X11-unix/X0"), Some("@/tmp/.X11-unix/X0")),
+            (Value::Quoted("@00a3f"), Some("@00a3f")),
+            (Value::Quoted("@ABCD"), Some("@ABCD")),
+            (Value::Quoted("@6100620000"), Some("@a\0b\0\0")),
+            (Value::Quoted("/run/x"), Some("/run/x")),
+            (Value::Bare("2F746D7020"), Some("/tmp ")),
+        ] {
+            assert_eq!(value.address().as_deref(), right, "{value:?}");
+        }
     }
 
     proptest! {

@@ -64,11 +64,14 @@ impl AppArmor<'_> {
             return vec![Access::Capability(name.to_string())];
         }
         if let (Some(family), Some(kind)) = (&self.family, &self.sock_type) {
-            return vec![Access::Socket {
+            let socket = Access::Socket {
                 family: family.to_string(),
                 kind: kind.to_string(),
                 protocol: self.protocol.unwrap_or_default(),
-            }];
+            };
+            let named = [&self.addr, &self.peer_addr].into_iter().flatten();
+            let named = named.filter_map(|address| unix(kind, address));
+            return std::iter::once(socket).chain(named).collect();
         }
         let asked = self.requested.as_deref().unwrap_or_default();
         match &*self.operation {
@@ -171,6 +174,14 @@ fn outermost(label: &str) -> &str {
     label.split("//").next().unwrap_or(label)
 }
 
+/// A unix socket by its address.
+fn unix(kind: &str, address: &str) -> Option<Access> {
+    if address.starts_with('@') {
+        return Some(Access::Unix { kind: kind.to_owned(), address: address.to_owned() });
+    }
+    Some(Access::File { path: absolute(address)?, ways: Ways::READ | Ways::WRITE })
+}
+
 /// Of a disconnected path nobody knows what it is below.
 fn absolute(path: &str) -> Option<String> {
     path.starts_with('/').then(|| path.to_owned())
@@ -259,6 +270,34 @@ mod tests {
             [file("/old", Ways::LINK), file("/new", Ways::LINK)].concat(),
             "{rest}"
         );
+    }
+
+    #[test]
+    fn unix_sockets_are_told_by_their_addresses() {
+        let socket = Access::Socket { family: "unix".into(), kind: "stream".into(), protocol: 0 };
+        let unix = |address: &str| Access::Unix { kind: "stream".into(), address: address.into() };
+        let record = |rest: &str| {
+            accesses(&format!(
+                r#"apparmor="DENIED" operation="connect" class="net" profile="p" pid=7 comm="x" family="unix" sock_type="stream" protocol=0 {rest} peer="unconfined""#
+            ))
+        };
+        for (rest, right) in [
+            (
+                r#"requested_mask="send receive connect" denied_mask="send connect" addr=none peer_addr="@/tmp/.X11-unix/X0""#,
+                vec![socket.clone(), unix("@/tmp/.X11-unix/X0")],
+            ),
+            (
+                r#"requested="bind" denied="bind" addr="@a b" peer_addr=none"#,
+                vec![socket.clone(), unix("@a b")],
+            ),
+            (
+                r#"requested_mask="send" addr="/run/x" peer_addr=none"#,
+                [&[socket.clone()][..], &file("/run/x", Ways::READ | Ways::WRITE)].concat(),
+            ),
+            (r#"requested="send receive" addr=none peer_addr=none"#, vec![socket]),
+        ] {
+            assert_eq!(record(rest), right, "{rest}");
+        }
     }
 
     #[test]
