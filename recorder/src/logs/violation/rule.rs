@@ -1,6 +1,9 @@
 //! What a container violates: the rule that a record tells of. Pure.
 
-use crate::audit::{Record, Verdict};
+use crate::{
+    audit::{Record, Verdict},
+    seen::path,
+};
 
 /// The longest part of a rule that is taken over: a path may have thousands of letters.
 const LONGEST: usize = 256;
@@ -26,7 +29,10 @@ impl Rule {
                 let fields = [&record.requested, &record.capability, &record.family, &record.name];
                 let operation = std::iter::once(record.operation.to_string());
                 let fields = fields.into_iter().flatten().map(ToString::to_string);
-                ("apparmor", operation.chain(fields).collect())
+                // The kernel chooses another one each time, where nobody else does.
+                let addresses = [&record.addr, &record.peer_addr].into_iter().flatten();
+                let addresses = addresses.map(|address| path::address(address));
+                ("apparmor", operation.chain(fields).chain(addresses).collect())
             }
             Record::Selinux(record) if record.verdict == Verdict::Denied => {
                 let permissions = record.permissions.join(",");
@@ -85,6 +91,9 @@ mod tests {
         };
         assert_eq!(what(&access("DENIED")), Some(("apparmor", "open r /etc/shadow".into())));
         assert_eq!(what(&access("ALLOWED")), None);
+        let connect = r#"1400 audit(1.1:1): apparmor="DENIED" operation="connect" class="net" profile="p" family="unix" sock_type="stream" protocol=0 requested="send connect" denied="send connect" addr="@00a3f" peer_addr="@b" peer="q""#;
+        let expected = "connect send connect unix @[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f] @b";
+        assert_eq!(what(connect), Some(("apparmor", expected.into())));
         let avc = |permissive: u8| {
             format!(
                 "1400 audit(1.1:1): avc:  denied  {{ read open }} for  pid=1 scontext=u:r:a_t:s0:c1,c2 \
