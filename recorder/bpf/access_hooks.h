@@ -88,6 +88,16 @@ int hook_file_open(u64 *context)
 	return 0;
 }
 
+/* From whoever has opened it. */
+SEC("lsm/file_receive")
+int hook_file_receive(u64 *context)
+{
+	u64 at = given(context, 0);
+
+	hooked_file(at, ways_of((struct file *)at) & ~USE_CREATE);
+	return 0;
+}
+
 SEC("lsm/file_lock")
 int hook_file_lock(u64 *context)
 {

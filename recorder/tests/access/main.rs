@@ -40,6 +40,7 @@ const ACTS: &[(&str, Act)] = &[
     ("opens_sockets", others::opens_sockets),
     ("speaks_to_sockets", sockets::speaks_to_sockets),
     ("binds_sockets", sockets::binds_sockets),
+    ("receives_a_file", sockets::receives_a_file),
     #[cfg(target_arch = "x86_64")]
     ("calls_by_pointer", by_pointer::calls_by_pointer),
     ("sends_signals", others::sends_signals),
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         ("sockets_are_told", others::sockets_are_told),
         ("unix_sockets_that_are_spoken_to_are_told", sockets::who_is_spoken_to_is_told),
         ("unix_sockets_that_are_bound_are_told", sockets::what_is_bound_is_told),
+        ("a_received_file_is_told_where_hooks_tell", sockets::a_received_file_is_told),
         #[cfg(target_arch = "x86_64")]
         ("unix_sockets_of_calls_by_pointer_are_told", by_pointer::calls_by_pointer_are_told),
         ("signals_are_told", others::signals_are_told),

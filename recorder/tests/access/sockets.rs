@@ -2,9 +2,12 @@
 
 use std::{
     cell::RefCell,
-    env, io,
+    env,
+    fs::{self, File},
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
     os::{
-        fd::OwnedFd,
+        fd::{AsFd as _, OwnedFd},
         linux::net::SocketAddrExt as _,
         unix::{
             ffi::OsStrExt as _,
@@ -12,15 +15,25 @@ use std::{
         },
     },
     path::Path,
+    time::Duration,
 };
 
 use libtest_mimic::Failed;
-use recorder::seen::{Access, Ways};
-use rustix::net::{SendAncillaryBuffer, SendFlags, SocketAddrUnix, sendmsg_addr};
+use recorder::{
+    kernel::{Group, Tier},
+    seen::{Access, Ways},
+};
+use rustix::{
+    io::Errno,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags, SocketAddrUnix, recvmsg, sendmsg_addr,
+    },
+};
 
 use crate::{
     others::only,
-    told::{act, exactly},
+    told::{act, act_while, exactly, start},
 };
 
 /// An address that only those have who know the folder.
@@ -91,6 +104,48 @@ pub(crate) fn who_is_spoken_to_is_told() -> Result<(), Failed> {
         &["stream", "sent to", "message", "relative", "connected"].map(|name| (name, both)),
     )?;
     only(&told, own.into_inner())
+}
+
+pub(crate) fn receives_a_file(folder: &Path) -> io::Result<()> {
+    let socket = UnixDatagram::bind(folder.join("here"))?;
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut received = RecvAncillaryBuffer::new(&mut space);
+    let mut bytes = [0];
+    recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut received, RecvFlags::empty())?;
+    let files = received.drain().filter(|one| matches!(one, RecvAncillaryMessage::ScmRights(_)));
+    if files.count() == 1 { Ok(()) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// AppArmor asks about it as if the receiver had opened it.
+pub(crate) fn a_received_file_is_told() -> Result<(), Failed> {
+    let tier = start()?.tier().ok_or("nothing is told")?.of(Group::Files);
+    let told = act_while(
+        "receives_a_file",
+        |folder| fs::write(folder.join("file"), ""),
+        |folder| {
+            let (file, socket) = (File::open(folder.join("file"))?, UnixDatagram::unbound()?);
+            let here = SocketAddrUnix::new(folder.join("here"))?;
+            let files = [file.as_fd()];
+            loop {
+                let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+                let mut sent = SendAncillaryBuffer::new(&mut space);
+                sent.push(SendAncillaryMessage::ScmRights(&files));
+                let bytes = [IoSlice::new(b"x")];
+                match sendmsg_addr(&socket, &here, &bytes, &mut sent, SendFlags::empty()) {
+                    // It is not there yet.
+                    Err(Errno::NOENT | Errno::CONNREFUSED) => {
+                        std::thread::park_timeout(Duration::from_millis(1));
+                    }
+                    sent => return Ok(sent.map(drop)?),
+                }
+            }
+        },
+    )?;
+    let here = ("here", Ways::CREATE | Ways::READ | Ways::WRITE);
+    match tier {
+        Tier::Hooks => exactly(&told, &[here, ("file", Ways::READ)]),
+        _ => exactly(&told, &[here]),
+    }
 }
 
 pub(crate) fn binds_sockets(folder: &Path) -> io::Result<()> {

@@ -54,6 +54,7 @@ const HOOKS: &[(&[Group], &[Hook])] = &[
         &[Group::Files, Group::Programs],
         &[
             ("hook_file_open", "file_open"),
+            ("hook_file_receive", "file_receive"),
             ("hook_file_lock", "file_lock"),
             ("hook_mmap_file", "mmap_file"),
             ("hook_file_mprotect", "file_mprotect"),
