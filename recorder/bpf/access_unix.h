@@ -11,7 +11,7 @@
 #define FAMILY 2
 #define ADDRESS 108
 
-/* Where a socket's name may be, and where not if the kernel has unix sockets as a module. */
+/* Whether the kernel's BTF says where a socket's name is: it does not where unix sockets are a module. */
 INLINE int can_read_sockets(void)
 {
 	return HAS(((struct unix_sock *)0)->addr);
@@ -26,7 +26,7 @@ INLINE u32 family_of(struct sock *sock)
 }
 
 /* Tells an address that is in no file system, as it is in the scratch; a NUL is its first byte. */
-INLINE void tell_address(struct scratch *scratch, struct sock *sock, u64 ns, u64 length)
+INLINE void tell_address(struct scratch *scratch, struct sock *sock, u64 length)
 {
 	u16 kind = 0;
 
@@ -53,7 +53,7 @@ APART int tell_own_address(u64 sock_at, u64 name, u64 length, u64 ns)
 	if (length > ADDRESS || probe_read_kernel(&scratch->text[MIDDLE], length, (void *)name + FAMILY))
 		lose(LOST_ACCESSES);
 	else if (!scratch->text[MIDDLE])
-		tell_address(scratch, (struct sock *)sock_at, ns, length);
+		tell_address(scratch, (struct sock *)sock_at, length);
 	give_back(scratch);
 	return 0;
 }
@@ -136,7 +136,7 @@ APART int tell_given(u64 sock, u64 address, u64 length, u64 ns)
 		scratch->event.kind = UNIX;
 		scratch->event.ways = 1;
 		scratch->event.flags = 0;
-		tell_address(scratch, (struct sock *)sock, ns, length);
+		tell_address(scratch, (struct sock *)sock, length);
 	}
 	give_back(scratch);
 	return 0;
