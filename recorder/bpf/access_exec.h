@@ -15,7 +15,7 @@ APART int tell_script(u64 name, u64 ns)
 	begin(scratch, task, ns, NAMED, USE_EXEC);
 	scratch->event.flags = FOLLOWED;
 	length = probe_read_kernel_str(&scratch->text[MIDDLE], PATH, (void *)name);
-	if (length <= 1 || length > PATH || !task->fs)
+	if (length <= 1 || length > PATH)
 		goto lost;
 	length--;
 	if (!put_base(scratch, AT_FDCWD, scratch->text[MIDDLE]))

@@ -88,7 +88,7 @@ int hook_file_open(u64 *context)
 	return 0;
 }
 
-/* From whoever has opened it. */
+/* A file comes open from another process. */
 SEC("lsm/file_receive")
 int hook_file_receive(u64 *context)
 {
@@ -156,7 +156,7 @@ int hook_path_mknod(u64 *context)
 	u32 mode = context[2], ways = USE_CREATE;
 
 	/* Whoever binds a socket has to be allowed to use it as well. */
-	if ((mode & 0170000) == 0140000)
+	if ((mode & S_IFMT) == S_IFSOCK)
 		ways |= USE_READ | USE_WRITE;
 	hooked_name(given(context, 0), given(context, 1), ways, 0);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* What is done to mounts, by the calls that do it. */
 #pragma once
-#include "access_path.h"
+#include "access_name.h"
 
 /* Puts a text of user space behind what is there; how long it is, 0 where there is none. */
 INLINE u32 put_text(struct scratch *scratch, u64 address, u32 most)
@@ -22,21 +22,13 @@ INLINE u32 put_text(struct scratch *scratch, u64 address, u32 most)
 /* The place is relative to the current folder, unless it begins with a slash; so is what is mounted there. */
 INLINE void tell_mount(u64 ns, u32 kind, u64 target, u64 source, u64 type, u64 flags)
 {
-	struct task_struct *task = get_current_task_btf();
-	struct dentry *dentry = 0;
-	struct vfsmount *mnt = 0;
-	struct scratch *scratch;
+	struct scratch *scratch = take();
 
-	if (!task->fs)
-		return;
-	scratch = take();
 	if (!scratch)
 		return;
-	begin(scratch, task, ns, kind, 1);
+	begin(scratch, get_current_task_btf(), ns, kind, 1);
 	scratch->event.flags = flags;
-	READ(dentry, task->fs, pwd.dentry);
-	READ(mnt, task->fs, pwd.mnt);
-	if (put_path(scratch, dentry, mnt)) {
+	if (put_base(scratch, AT_FDCWD, 0)) {
 		scratch->event.parts[0] = put_text(scratch, target, PATH);
 		scratch->event.parts[1] = put_text(scratch, source, PATH);
 		scratch->event.parts[2] = put_text(scratch, type, 64);

@@ -167,15 +167,21 @@ INLINE int is_nameless(struct dentry *dentry)
 	return !super || flags & 1UL << 31; /* SB_NOUSER */
 }
 
-INLINE int is_folder(struct dentry *dentry)
+/* What a file is, and its permissions; 0 where there is none. */
+INLINE u16 mode_of(struct dentry *dentry)
 {
 	struct inode *inode = 0;
-	unsigned short mode = 0;
+	u16 mode = 0;
 
 	READ(inode, dentry, d_inode);
 	if (inode)
 		READ(mode, inode, i_mode);
-	return (mode & 0170000) == 0040000;
+	return mode;
+}
+
+INLINE int is_folder(struct dentry *dentry)
+{
+	return (mode_of(dentry) & S_IFMT) == S_IFDIR;
 }
 
 /* A file, or what becomes one, was used. */

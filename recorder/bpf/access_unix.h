@@ -87,27 +87,51 @@ INLINE struct sock *unix_socket(struct file *file)
 {
 	struct socket *socket = 0;
 	struct dentry *dentry = 0;
-	struct inode *inode = 0;
 	struct sock *sock = 0;
-	u16 mode = 0;
 
 	if (!file)
 		return 0;
 	READ(dentry, file, f_path.dentry);
-	READ(inode, dentry, d_inode);
-	READ(mode, inode, i_mode);
-	if ((mode & 0170000) != 0140000) /* S_IFSOCK */
+	if ((mode_of(dentry) & S_IFMT) != S_IFSOCK)
 		return 0;
 	READ(socket, file, private_data);
 	READ(sock, socket, sk);
 	return sock && family_of(sock) == AF_UNIX ? sock : 0;
 }
 
+/* An address in user space, without the family; 0 where it cannot be read. */
+INLINE int tell_name(struct scratch *scratch, u64 sock, u64 name, u64 length, u64 ns)
+{
+	long read;
+
+	OPAQUE(length);
+	if (length > ADDRESS)
+		return 0;
+	/* It ends with a NUL, or where it is said to end. */
+	read = probe_read_user_str(&scratch->text[MIDDLE], length + 1, (void *)name);
+	if (read < 0 || read > ADDRESS + 1)
+		return 0;
+	if (read > 1) {
+		begin(scratch, get_current_task_btf(), ns, NAMED, USE_READ | USE_WRITE);
+		scratch->event.flags = FOLLOWED;
+		scratch->event.parts[0] = read - 1;
+		scratch->end = MIDDLE + read - 1;
+		if (!put_base(scratch, AT_FDCWD, scratch->text[MIDDLE]))
+			return 0;
+		tell(scratch);
+	} else if (length > 1) {
+		begin(scratch, get_current_task_btf(), ns, UNIX, 1);
+		if (probe_read_user(&scratch->text[MIDDLE], length, (void *)name))
+			return 0;
+		tell_address(scratch, (struct sock *)sock, length);
+	}
+	return 1;
+}
+
 /* Something was sent to an address that the program has given: it is read again where the kernel has just read it. */
 APART int tell_given(u64 sock, u64 address, u64 length, u64 ns)
 {
 	struct scratch *scratch;
-	long read;
 
 	length -= FAMILY;
 	if (length < 1 || length > ADDRESS)
@@ -115,33 +139,8 @@ APART int tell_given(u64 sock, u64 address, u64 length, u64 ns)
 	scratch = take();
 	if (!scratch)
 		return 0;
-	begin(scratch, get_current_task_btf(), ns, NAMED, USE_READ | USE_WRITE);
-	scratch->event.flags = FOLLOWED;
-	OPAQUE(length);
-	if (length > ADDRESS)
-		goto lost;
-	/* It ends with a NUL, or where it is said to end. */
-	read = probe_read_user_str(&scratch->text[MIDDLE], length + 1, (void *)address + FAMILY);
-	if (read < 0 || read > ADDRESS + 1)
-		goto lost;
-	if (read > 1) {
-		scratch->event.parts[0] = read - 1;
-		scratch->end = MIDDLE + read - 1;
-		if (!put_base(scratch, AT_FDCWD, scratch->text[MIDDLE]))
-			goto lost;
-		tell(scratch);
-	} else if (length > 1) {
-		if (probe_read_user(&scratch->text[MIDDLE], length, (void *)address + FAMILY))
-			goto lost;
-		scratch->event.kind = UNIX;
-		scratch->event.ways = 1;
-		scratch->event.flags = 0;
-		tell_address(scratch, (struct sock *)sock, length);
-	}
-	give_back(scratch);
-	return 0;
-lost:
-	lose(LOST_ACCESSES);
+	if (!tell_name(scratch, sock, address + FAMILY, length, ns))
+		lose(LOST_ACCESSES);
 	give_back(scratch);
 	return 0;
 }

@@ -34,6 +34,11 @@ enum { BPF_ANY, BPF_NOEXIST };
 /* Memory is taken when an entry is made. */
 #define BPF_F_NO_PREALLOC 1
 
+/* What a file is, in its mode: uapi/linux/stat.h. */
+#define S_IFMT 0170000
+#define S_IFDIR 0040000
+#define S_IFSOCK 0140000
+
 struct bpf_raw_tracepoint_args {
 	u64 args[0];
 };

@@ -60,7 +60,7 @@ pub(crate) fn speaks_to_sockets(folder: &Path) -> io::Result<()> {
     for _ in 0..2 {
         socket.send_to(b"", folder.join("sent to"))?;
     }
-    socket.send_to_addr(b"", &address(folder, "sent to")?)?;
+    socket.send_to_addr(b"", &address(folder, "dgram")?)?;
     send_message(&socket, &folder.join("message"))?;
     env::set_current_dir(folder)?;
     socket.send_to(b"", "./relative")?;
@@ -78,9 +78,15 @@ pub(crate) fn opened(kind: &str) -> Access {
     Access::Socket { family: "unix".to_owned(), kind: kind.to_owned(), protocol: 0 }
 }
 
+/// What is no file: sockets of both types, each with an address of the folder's.
+fn no_files(folder: &Path) -> Vec<Access> {
+    let of = |kind| [opened(kind), unix(folder, kind, kind)];
+    ["stream", "dgram"].map(of).as_flattened().to_vec()
+}
+
 pub(crate) fn who_is_spoken_to_is_told() -> Result<(), Failed> {
     let open = RefCell::new(Vec::<OwnedFd>::new());
-    let own = RefCell::new(Vec::new());
+    let others = RefCell::new(Vec::new());
     let told = act("speaks_to_sockets", |folder| {
         let mut open = open.borrow_mut();
         open.push(UnixListener::bind(folder.join("stream"))?.into());
@@ -89,13 +95,8 @@ pub(crate) fn who_is_spoken_to_is_told() -> Result<(), Failed> {
         for name in ["sent to", "message", "relative", "connected"] {
             open.push(UnixDatagram::bind(folder.join(name))?.into());
         }
-        open.push(UnixDatagram::bind_addr(&address(folder, "sent to")?)?.into());
-        own.borrow_mut().extend([
-            unix(folder, "stream", "stream"),
-            unix(folder, "dgram", "sent to"),
-            opened("stream"),
-            opened("dgram"),
-        ]);
+        open.push(UnixDatagram::bind_addr(&address(folder, "dgram")?)?.into());
+        others.replace(no_files(folder));
         Ok(())
     })?;
     let both = Ways::READ | Ways::WRITE;
@@ -103,7 +104,7 @@ pub(crate) fn who_is_spoken_to_is_told() -> Result<(), Failed> {
         &told,
         &["stream", "sent to", "message", "relative", "connected"].map(|name| (name, both)),
     )?;
-    only(&told, own.into_inner())
+    only(&told, others.into_inner())
 }
 
 pub(crate) fn receives_a_file(folder: &Path) -> io::Result<()> {
@@ -158,17 +159,12 @@ pub(crate) fn binds_sockets(folder: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn what_is_bound_is_told() -> Result<(), Failed> {
-    let own = RefCell::new(Vec::new());
+    let others = RefCell::new(Vec::new());
     let told = act("binds_sockets", |folder| {
-        own.borrow_mut().extend([
-            unix(folder, "stream", "stream"),
-            unix(folder, "dgram", "dgram"),
-            opened("stream"),
-            opened("dgram"),
-        ]);
+        others.replace(no_files(folder));
         Ok(())
     })?;
     let all = Ways::CREATE | Ways::READ | Ways::WRITE;
     exactly(&told, &[("stream", all), ("dgram", all)])?;
-    only(&told, own.into_inner())
+    only(&told, others.into_inner())
 }

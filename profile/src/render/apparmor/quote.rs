@@ -2,11 +2,21 @@
 
 use super::variable;
 
-/// Quotes a path, a profile's name or an address, or says why that cannot be.
+/// A NUL in an address, as apparmor.d(5) writes it; there is none in a path.
+const NUL: &str = r"\000";
+
+/// Quotes a path or a profile's name, or says why that cannot be.
 pub(super) fn quote(text: &str) -> Result<String, String> {
     characters(text)?;
     variables(text)?;
     Groups::default().check(text).map_err(|wrong| format!("{text:?} has {wrong}"))?;
+    Ok(format!("\"{text}\""))
+}
+
+/// The same of a socket's address.
+pub(super) fn quote_address(text: &str) -> Result<String, String> {
+    // A NUL is one character like another.
+    quote(&text.replace(NUL, "0"))?;
     Ok(format!("\"{text}\""))
 }
 

@@ -1,10 +1,7 @@
 //! Rules about unix sockets. Pure.
 
-use super::{quote::quote, rules::peer};
+use super::{quote::quote_address, rules::peer};
 use crate::kinds::apparmor::UnixRule;
-
-/// A NUL byte in an address, as apparmor.d(5) writes it.
-const NUL: &str = r"\000";
 
 /// The rules, or why there can be none.
 ///
@@ -41,7 +38,5 @@ fn address(text: &str) -> Result<String, String> {
              and goes into filesystem.readWritePaths"
         ));
     }
-    // Nothing but this stands for a NUL, which there is in no path.
-    quote(&text.replace(NUL, "0"))?;
-    Ok(format!("addr=\"{text}\""))
+    Ok(format!("addr={}", quote_address(text)?))
 }

@@ -234,17 +234,17 @@ fn spans(symbols: &[u8]) -> Option<[u64; SPANS]> {
     let is_silent = |name: &[u8]| SILENT.iter().any(|silent| silent.as_bytes() == name);
     let starts = all().filter(|(_, name)| is_silent(name)).map(|(start, _)| start);
     let starts: BTreeSet<_> = starts.collect();
-    let mut spans = [0; SPANS];
-    for (span, start) in spans.as_chunks_mut().0.iter_mut().zip(starts) {
-        *span = [start, u64::MAX];
-    }
-    let found = spans.as_chunks_mut::<2>().0;
+    let mut found: Vec<_> = starts.into_iter().map(|start| [start, u64::MAX]).collect();
     for (address, _) in all() {
-        for [start, end] in found.iter_mut().take_while(|[_, end]| *end != 0) {
+        for [start, end] in &mut found {
             if address > *start && address < *end {
                 *end = address;
             }
         }
+    }
+    let mut spans = [0; SPANS];
+    for (to, from) in spans.iter_mut().zip(found.as_flattened()) {
+        *to = *from;
     }
     // Whoever may not know addresses sees zeros.
     let known = spans[0] != 0 && !spans.contains(&u64::MAX);

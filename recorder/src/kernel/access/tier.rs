@@ -20,9 +20,10 @@ pub enum Tier {
     /// Hooks of the kernel's security modules: what AppArmor itself would be asked, when it would be asked.
     Hooks,
     /// Tracepoints: what has happened, as can be told from system calls at their end. They do not see what is done by
-    /// `io_uring` and files that come open from another process, and see names of what is gone as they were given; of ptrace only the calls, not what is read below
-    /// `/proc`; what was unmounted or pivoted from where it is afterwards; of sockets that messages are sent to without a
-    /// connection the name that the sender gives them, of many at a time only the first.
+    /// `io_uring`, nor files that come open from another process. They see names of what is gone as they were given; of
+    /// ptrace only the calls, not what is read below `/proc`; what was unmounted or pivoted from where it is afterwards;
+    /// of sockets that messages are sent to without a connection the name that the sender gives them, of many at a time
+    /// only the first.
     Tracepoints,
     /// Nothing does.
     Nothing,
