@@ -96,18 +96,17 @@ fn enter() -> io::Result<()> {
     let open = |path: PathBuf| File::open(path);
     let here = open("/proc/self/ns/mnt".into())?;
     let there = open(env::var_os(THERE).ok_or(io::ErrorKind::InvalidInput)?.into())?;
-    let own = rustix::process::getpid();
-    rustix::process::getsid(Some(own))?;
+    rustix::process::umask(rustix::fs::Mode::empty());
     for (namespace, back) in [(&there, false), (&here, true)] {
         for _ in 0..2 {
-            rustix::process::getpgid(Some(own))?;
+            rustix::process::getgroups()?;
         }
         #[expect(unsafe_code, reason = "the safe form wants another capability set for threads")]
         // SAFETY: the call takes two numbers.
         done(unsafe {
             libc::setns(std::os::fd::AsRawFd::as_raw_fd(namespace), libc::CLONE_NEWNS)
         })?;
-        rustix::process::getpgid(Some(own))?;
+        rustix::process::getgroups()?;
         if back {
             rustix::fs::sync();
         } else {
@@ -134,9 +133,12 @@ fn who_enters() -> Result<(), Failed> {
     let (_, left) = slot_of(&recording, from)?;
     drop(there.stdin.take());
     there.wait()?;
-    ensure(has(&entered, "getpgid") && has(&entered, "getpriority"), "what it did there is there")?;
-    ensure(!has(&entered, "sync") && !has(&entered, "getsid"), "what it did elsewhere is not")?;
-    ensure(has(&left, "getsid") && has(&left, "sync"), "what it did before and after is where")?;
+    ensure(
+        has(&entered, "getgroups") && has(&entered, "getpriority"),
+        "what it did there is there",
+    )?;
+    ensure(!has(&entered, "sync") && !has(&entered, "umask"), "what it did elsewhere is not")?;
+    ensure(has(&left, "umask") && has(&left, "sync"), "what it did before and after is where")?;
     ensure(!has(&left, "getpriority"), "what it did meanwhile is not")
 }
 
@@ -205,7 +207,7 @@ fn answer() -> io::Result<()> {
             // SAFETY: the call takes a number, and this process has one thread.
             done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
         } else {
-            rustix::process::getpgid(None)?;
+            rustix::process::getgroups()?;
         }
         io::stdout().write_all(&line)?;
         io::stdout().flush()?;
@@ -231,7 +233,7 @@ fn who_moves() -> Result<(), Failed> {
     recording.run(CALLS)?;
     ask(&mut moving, DO)?;
     let after = recording.find(|slot| {
-        slot.first == before.first && slot.namespace != before.namespace && has(slot, "getpgid")
+        slot.first == before.first && slot.namespace != before.namespace && has(slot, "getgroups")
     })?;
     drop(moving.stdin.take());
     moving.wait()?;
@@ -254,7 +256,7 @@ fn visit() -> io::Result<()> {
     for _ in 0..SLOTS {
         // SAFETY: the call takes a number, and this process has one thread.
         done(unsafe { libc::unshare(libc::CLONE_NEWNS) })?;
-        rustix::process::getpgid(None)?;
+        rustix::process::getgroups()?;
     }
     Ok(())
 }
@@ -268,14 +270,14 @@ fn who_outlives_its_slot() -> Result<(), Failed> {
     ask(&mut lasting, DO)?;
     ask(&mut lasting, DO)?;
     let (place, before) = slot_of(&recording, lasting.id())?;
-    ensure(has(&before, "getpgid"), "it has done it")?;
+    ensure(has(&before, "getgroups"), "it has done it")?;
     recording.release(&[(place, before.namespace)])?;
     let mut is_anothers = false;
     for _ in 0..ROUNDS {
         ensure(role("visit")?.status()?.success(), "others come for all slots")?;
         let others: Vec<_> = recording.slots().collect::<Result<_, _>>()?;
         let there = others.iter().find(|(of, _)| *of == place);
-        is_anothers = there.is_some_and(|(_, slot)| has(slot, "getpgid"));
+        is_anothers = there.is_some_and(|(_, slot)| has(slot, "getgroups"));
         let others = others.iter().filter(|(of, _)| *of != place || !is_anothers);
         recording
             .release(&others.map(|(place, slot)| (*place, slot.namespace)).collect::<Vec<_>>())?;
@@ -289,5 +291,5 @@ fn who_outlives_its_slot() -> Result<(), Failed> {
     let after = after.iter().find(|(_, slot)| slot.namespace == before.namespace);
     drop(lasting.stdin.take());
     lasting.wait()?;
-    ensure(after.is_some_and(|(_, slot)| has(slot, "getpgid")), "it has done it again")
+    ensure(after.is_some_and(|(_, slot)| has(slot, "getgroups")), "it has done it again")
 }

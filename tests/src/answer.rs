@@ -1,12 +1,17 @@
 //! What the API server answers to one request, warnings included.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use anyhow::{Context as _, Result, bail};
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use kube::{Client, client::Body};
 use serde_json::Value;
+
+use crate::until::until;
+
+/// How long a new policy may take to hold.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// Somebody at a server, an API server or a webhook.
 #[derive(Clone)]
@@ -42,6 +47,15 @@ impl Asker {
         let body = serde_json::from_slice(&bytes)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned()));
         Ok(Answer { status, warnings, body })
+    }
+
+    /// Waits until this is refused, without doing it: a new policy holds a moment after it was made.
+    pub async fn until_refused(&self, method: &str, at: &str, body: Option<&Value>) -> Result<()> {
+        let at = format!("{at}?dryRun=All");
+        until("the policy holds", LIMIT, async || {
+            Ok((!self.ask(method, &at, body).await?.status.is_success()).then_some(()))
+        })
+        .await
     }
 }
 

@@ -103,8 +103,8 @@ pub(crate) fn sends_signals(_: &Path) -> io::Result<()> {
     child.wait()?;
     let mut child = Command::new("/bin/sleep").arg("1000").spawn()?;
     child.kill()?;
-    let parent = rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero);
-    send(parent.map_or(0, i32::from), libc::SIGCONT)?;
+    let parent = rustix::process::getppid().ok_or(io::ErrorKind::NotFound)?;
+    send(parent.as_raw_pid(), libc::SIGCONT)?;
     // What comes of that, that a child has ended, nobody has sent.
     child.wait().map(drop)
 }

@@ -139,8 +139,10 @@ async fn the_right_to_change_profiles_is_one_to_hold_them(shared: &Shared) -> Re
     cluster.create(&object).await?;
     let at = object::location(&object, "")?;
     let asker = node::token(cluster, NAMESPACE, ACCOUNT, None).await?.asker().await?;
+    let other = json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW" } });
+    asker.until_refused("PATCH", &at, Some(&other)).await?;
     for (patch, word) in [
-        (json!({ "spec": { "defaultAction": "SCMP_ACT_ALLOW" } }), "what a profile says"),
+        (other, "what a profile says"),
         (json!({ "metadata": { "finalizers": [] } }), "no other one"),
         (json!({ "metadata": { "finalizers": ["example.com/others", "a/b"] } }), "no other one"),
         (json!({ "metadata": { "labels": { "spo.x-k8s.io/partial": "true" } } }), "taken off"),

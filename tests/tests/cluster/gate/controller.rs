@@ -266,8 +266,10 @@ async fn the_right_to_change_pods_is_one_to_open_our_gate(shared: &Shared) -> Re
     let at = format!("/api/v1/namespaces/{}/pods/pod", scene.zone());
     let gate = |name: &str| json!({ "name": name });
     let (first, ours, last) = (gate("example.com/first"), gate(GATE), gate("example.com/last"));
+    let label = json!({ "metadata": { "labels": { "a": "b" } } });
+    asker.until_refused("PATCH", &at, Some(&label)).await?;
     for (patch, word) in [
-        (json!({ "metadata": { "labels": { "a": "b" } } }), "labels"),
+        (label.clone(), "labels"),
         (json!({ "metadata": { "annotations": { "a": "b" } } }), "annotations"),
         (json!({ "metadata": { "finalizers": ["a/b"] } }), "finalizers"),
         (json!({ "spec": { "activeDeadlineSeconds": 5 } }), "for how long"),
@@ -289,7 +291,6 @@ async fn the_right_to_change_pods_is_one_to_open_our_gate(shared: &Shared) -> Re
     let patch = json!({ "spec": { "schedulingGates": [first, last] } });
     asker.ask("PATCH", &at, Some(&patch)).await?.granted()?;
     // The others are not asked.
-    let patch = json!({ "metadata": { "labels": { "a": "b" } } });
-    scene.namespace.patch("v1", "Pod", "pod", &patch).await?.granted()?;
+    scene.namespace.patch("v1", "Pod", "pod", &label).await?.granted()?;
     Ok(())
 }
