@@ -29,7 +29,7 @@ enum ways {
 struct event {
 	u64 ns;
 	u64 flags;   /* of mounts; of a name, enum name */
-	u32 process; /* as the host counts */
+	u32 process; /* as the reader counts; 0 where it does not see it */
 	u16 kind;
 	u16 ways;
 	u32 numbers[3];
@@ -126,7 +126,7 @@ INLINE void give_back(struct scratch *scratch)
 
 INLINE void begin(struct scratch *scratch, struct task_struct *task, u64 ns, u32 kind, u32 ways)
 {
-	scratch->event = (struct event){ .ns = ns, .process = task->tgid, .kind = kind, .ways = ways };
+	scratch->event = (struct event){ .ns = ns, .process = process_of(task), .kind = kind, .ways = ways };
 	scratch->start = scratch->end = MIDDLE;
 }
 

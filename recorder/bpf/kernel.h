@@ -196,8 +196,19 @@ struct kernel_siginfo {
 	s32 si_code;
 } CORE;
 
+struct pid_namespace {
+	struct ns_common ns;
+} CORE;
+
+/* A process's number in one PID namespace: two members for as long as there have been such. */
+struct upid {
+	s32 nr;
+	struct pid_namespace *ns;
+};
+
 struct pid {
 	u32 level;
+	struct upid numbers[1]; /* one more for each level */
 } CORE;
 
 struct seccomp {

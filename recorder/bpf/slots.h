@@ -31,7 +31,7 @@ struct slot {
 	u64 cgroup;  /* its id */
 	u64 since;   /* CLOCK_MONOTONIC, nanoseconds */
 	u64 newest;  /* when a bit was set last */
-	u64 first;   /* tgid of the first process, as the host counts */
+	u64 first;   /* the first process, as the reader counts; 0 where it does not see it */
 	u64 overflow; /* calls with a number that has no bit */
 	u64 inode;    /* of the namespace: another one may have it when this one is gone */
 	u64 above;    /* the namespace in which the parent of the first process was */
@@ -125,6 +125,42 @@ INLINE struct mnt_namespace *namespace_of(struct task_struct *task)
 	return nsproxy ? nsproxy->mnt_ns : 0;
 }
 
+/* The inode of the PID namespace whose numbers the reader knows processes by; 0 for the first one. User space says it
+ * before programs are loaded. */
+const volatile u32 reader_counts_in = 0;
+
+/* MAX_PID_NS_LEVEL of linux/pid_namespace.h. */
+#define LEVELS 32
+
+APART u32 process_in_reader(void)
+{
+	struct task_struct *task = get_current_task_btf(), *leader = 0;
+	struct pid *pid = 0;
+	struct upid number;
+	u32 level = 0, inode;
+	const char *numbers;
+
+	READ(leader, task, group_leader);
+	READ(pid, leader, thread_pid);
+	READ(level, pid, level);
+	numbers = (const char *)pid + __builtin_preserve_field_info(((struct pid *)0)->numbers, 0);
+	for (u32 i = 0; i <= LEVELS && i <= level; i++) {
+		inode = 0;
+		if (probe_read_kernel(&number, sizeof(number), numbers + i * sizeof(number)))
+			break;
+		READ(inode, number.ns, ns.inum);
+		if (inode == reader_counts_in)
+			return number.nr;
+	}
+	return 0;
+}
+
+/* The running process, as the reader counts. */
+INLINE u32 process_of(struct task_struct *task)
+{
+	return reader_counts_in ? process_in_reader() : task->tgid;
+}
+
 /* What is only needed once is read by a helper: for each pointer that the verifier follows itself, from a task, it goes
  * through all types of the kernel several times, and whoever waits for these programs waits for that. */
 INLINE void describe(struct slot *slot, struct task_struct *task)
@@ -143,7 +179,7 @@ INLINE void describe(struct slot *slot, struct task_struct *task)
 	READ(nsproxy, parent, nsproxy);
 	if (nsproxy)
 		slot->above = namespace_id_of(nsproxy);
-	slot->first = task->tgid;
+	slot->first = process_of(task);
 	slot->cgroup = get_current_cgroup_id();
 	slot->since = ktime_get_ns();
 	READ(set, task, cgroups);

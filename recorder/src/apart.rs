@@ -7,6 +7,9 @@ use std::{
     process::{Child, Command},
 };
 
+/// The inode of the first PID namespace, `PROC_PID_INIT_INO` of the kernel's `linux/proc_fs.h`.
+const FIRST: u64 = 0xefff_fffc;
+
 /// Whom a command runs as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
@@ -50,6 +53,20 @@ fn done(result: libc::c_int) -> io::Result<()> {
 /// The inode of the mount namespace of a process; another one may have it when the namespace is gone.
 pub fn namespace(process: u32) -> io::Result<u64> {
     Ok(std::fs::metadata(format!("/proc/{process}/ns/mnt"))?.ino())
+}
+
+/// The PID namespace whose numbers this process knows others by, by its inode; 0 for the first one, in which the kernel
+/// counts, and where nobody can tell.
+pub(crate) fn counts_in() -> u32 {
+    let inode = std::fs::metadata("/proc/self/ns/pid").map_or(FIRST, |namespace| namespace.ino());
+    if inode == FIRST { 0 } else { u32::try_from(inode).unwrap_or_default() }
+}
+
+/// The mount namespace of the first process that this one can see.
+pub fn first_namespace() -> io::Result<u64> {
+    // A kernel thread is always there, also where the first process may not be looked at.
+    let thread = if counts_in() == 0 { 2 } else { 1 };
+    namespace(thread).or_else(|_| namespace(1))
 }
 
 /// The processes in a mount namespace.

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let refused = Recording::start(Watch::default()).err().map(|error| error.to_string());
     let none = refused.clone();
     let missing = refused.or_else(|| terminal::missing().map(ToOwned::to_owned));
-    let tests: [(&str, Option<String>, Test); 14] = [
+    let tests: [(&str, Option<String>, Test); 15] = [
         ("a_command_keeps_its_environment_its_folder_and_its_exit_code", none.clone(), kept),
         ("the_profile_alone_is_on_standard_output", none.clone(), standard_output),
         ("a_command_that_is_not_there_gives_127", none.clone(), missing_command),
@@ -39,6 +39,7 @@ fn main() -> ExitCode {
         ("what_a_command_leaves_is_recorded_until_it_ends", none.clone(), left_behind),
         ("after_its_time_what_was_seen_is_written", none.clone(), duration),
         ("namespaces_that_a_command_makes_are_recorded_too", none.clone(), namespaces),
+        ("where_processes_are_counted_anew_a_command_is_recorded", none.clone(), counted_anew),
         ("mounts_are_as_without_us", none.clone(), mounts),
         ("a_command_runs_as_the_user_that_was_named", none.clone(), user),
         ("the_capability_that_is_missing_is_named", none.clone(), capabilities),
@@ -253,6 +254,24 @@ fn namespaces() -> Result<(), Failed> {
     ensure(code(&output)? == 0, &output)?;
     for call in ["mkdir", "unshare", "linkat"] {
         ensure(place.allows(call)?, call)?;
+    }
+    Ok(())
+}
+
+fn counted_anew() -> Result<(), Failed> {
+    let place = Place::new()?;
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--pid", "--fork", "--mount-proc", env!("CARGO_BIN_EXE_cinch"), "record"]);
+    unshare.args(["--kind", "all", "--output", "profile", "--", "sh", "-c"]);
+    // The other one is counted anew once more.
+    unshare.arg("mkdir a; unshare --pid --fork ln -s a b").current_dir(place.0.path());
+    let output = unshare.output()?;
+    ensure(code(&output)? == 0 && said(&output).contains("nothing lost"), &output)?;
+    let profile = std::fs::read_to_string(place.path("profile"))?;
+    let folder = place.0.path().display();
+    // Names are relative to the folder of a process that is known by its number.
+    for what in ["- mkdir".to_owned(), "- symlinkat".to_owned(), format!("{folder}/a/")] {
+        ensure(profile.contains(&what), (&what, &profile))?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What AppArmor has rules for, as the kernel's programs tell it.
 
 use std::{
+    cell::LazyCell,
     collections::{BTreeSet, HashMap},
     hash::{BuildHasher as _, RandomState},
     io,
@@ -113,8 +114,8 @@ impl Accesses {
 
 /// What an event tells.
 fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
-    let mut process = || inside(event.namespace, event.process);
-    let mut named = |name: &Name<'_>| resolve::resolve(process(), name);
+    let process = LazyCell::new(|| inside(event.namespace, event.process));
+    let named = |name: &Name<'_>| resolve::resolve(*process, name);
     match &event.what {
         What::File { path, ways } => Access::File { path: text(path, false), ways: *ways },
         What::Named { name, ways } => {
@@ -138,7 +139,7 @@ fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
         }
         What::Ptrace { read, inside } => Access::Ptrace { read: *read, inside: *inside },
         What::Mount { operation, from, target, source, fstype, flags } => {
-            let mut place = |given: &[u8]| {
+            let place = |given: &[u8]| {
                 if given.is_empty() {
                     // The kernel has found it.
                     return text(from, false);
@@ -146,7 +147,10 @@ fn access(event: &Event<'_>, inside: &mut Inside<'_>) -> Access {
                 let here = match (given, *target) {
                     ([b'/', ..], _) => Vec::new(),
                     // Then it has not told where the other one is relative to.
-                    (_, b"") => resolve::current_folder(event.process).unwrap_or_default(),
+                    (_, b"") => process
+                        .filter(|process| *process == event.process)
+                        .and_then(resolve::current_folder)
+                        .unwrap_or_default(),
                     _ => from.to_vec(),
                 };
                 let name = Name { from: &here, given, followed: true, ..Name::default() };

@@ -22,6 +22,7 @@ use super::{
     former::Former,
     stacks,
 };
+use crate::apart;
 
 /// Maps that take much memory, and for whom: where these are not watched they have one entry.
 const LARGE: &[(&str, Needed)] = &[
@@ -62,7 +63,7 @@ impl Loaded {
         if OBJECT.is_empty() {
             return Err(KernelError::Empty);
         }
-        Self::made(&mut loader(watch), None)
+        Self::made(&mut loader(watch, &apart::counts_in()), None)
     }
 
     /// Makes those maps that are not in the folder yet. Those of another form are put aside.
@@ -86,7 +87,8 @@ impl Loaded {
                 folder.forget(&map.name)?;
             }
         }
-        let mut loader = loader(watch);
+        let counts_in = apart::counts_in();
+        let mut loader = loader(watch, &counts_in);
         for map in &maps {
             loader.map_pin_path(&map.name, folder.map(&map.name));
         }
@@ -284,8 +286,10 @@ fn entries(name: &str, watch: Watch) -> Option<u32> {
     large.or_else(sized)
 }
 
-fn loader<'a>(watch: Watch) -> EbpfLoader<'a> {
+/// `counts_in` is the PID namespace by whose numbers processes are known here.
+fn loader(watch: Watch, counts_in: &u32) -> EbpfLoader<'_> {
     let mut loader = EbpfLoader::new();
+    loader.override_global("reader_counts_in", counts_in, true);
     let names = LARGE.iter().map(|(name, _)| *name).chain(SIZES.iter().map(|(name, _)| *name));
     for name in names {
         if let Some(entries) = entries(name, watch) {

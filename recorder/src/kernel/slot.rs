@@ -35,7 +35,7 @@ pub struct Slot {
     /// When it was first seen, and when a call was new last: nanoseconds of the monotonic clock.
     pub since: u64,
     pub newest: u64,
-    /// The first process in it, as the host counts.
+    /// The first process in it, as this process counts; 0 where it does not see that.
     pub first: u64,
     /// Calls with a number that has no bit.
     pub overflow: u64,

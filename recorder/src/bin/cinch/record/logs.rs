@@ -42,8 +42,7 @@ impl Logs {
             ours: BTreeSet::new(),
             seen: Seen::default(),
             started: false,
-            // A thread of the kernel is always in it.
-            host: apart::namespace(2).or_else(|_| apart::namespace(1)).ok(),
+            host: apart::first_namespace().ok(),
             inside: BTreeSet::new(),
         })
     }

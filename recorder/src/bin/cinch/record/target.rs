@@ -127,9 +127,7 @@ fn of_process(process: u32) -> anyhow::Result<(Target, String)> {
         }
         _ => anyhow::Error::new(error).context(format!("cannot look at process {process}")),
     })?;
-    // A kernel thread is always in the first namespace, also where the first process may not be looked at.
-    let host = apart::namespace(2).or_else(|_| apart::namespace(1));
-    if host.is_ok_and(|host| host == namespace) {
+    if apart::first_namespace().is_ok_and(|host| host == namespace) {
         bail!(
             "process {process} is one of the host itself, and not of a container: start it by cinch record -- COMMAND"
         );
