@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  file --> elf (pure) --> functions (pure) --> sites (pure) --> module: a graph with its calls
-//!                            x86: what an instruction does               |
+//!                            machine: what an instruction does           |
 //!  root --> library: each file read once, what is needed first <---------+
 //!              |
 //!              +--> reach, plugins: what one program reaches --> report
@@ -33,6 +33,7 @@ mod fact;
 mod functions;
 mod go;
 mod library;
+mod machine;
 mod module;
 mod plugins;
 mod reach;
@@ -43,7 +44,6 @@ mod step;
 mod texts;
 mod unwind;
 mod value;
-mod x86;
 
 /// Why nothing was scanned.
 #[derive(Debug, thiserror::Error)]
@@ -110,9 +110,14 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Calls that no code makes by itself: the kernel begins a program by the one, and goes on with a call that a signal
-/// has interrupted by the other (`restart_syscall(2)`).
-pub const BY_THE_KERNEL: [&str; 2] = ["execve", "restart_syscall"];
+/// Calls that no code of the program makes: the kernel begins it by the first, and goes on with a call that a signal has
+/// interrupted by the second (`restart_syscall(2)`). On arm64 its own code also comes back from a signal's handler.
+pub fn by_the_kernel(arch: Arch) -> &'static [&'static str] {
+    match arch {
+        Arch::Aarch64 => &["execve", "restart_syscall", "rt_sigreturn"],
+        _ => &["execve", "restart_syscall"],
+    }
+}
 
 /// Scans programs in a root.
 pub fn scan(root: &Root, scope: &Scope) -> Result<Report, ScanError> {
@@ -223,8 +228,8 @@ impl Union {
                 path: reach.way(place).into_iter().map(at).collect(),
             });
         }
-        for name in BY_THE_KERNEL {
-            let arch = loaded.module.arch;
+        let arch = loaded.module.arch;
+        for &name in by_the_kernel(arch) {
             let Some(number) = syscall::number(arch, name) else { continue };
             let program = path.to_owned();
             let by = Reached { name, arch, number, program, path: Vec::new() };

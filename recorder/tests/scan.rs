@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 const BASE: u64 = 0x40_0000;
 const X86_64: u16 = 62;
+const AARCH64: u16 = 183;
+const RISCV: u16 = 243;
 
 /// A program of these instructions, for a machine.
 fn program(machine: u16, code: &[u8]) -> Vec<u8> {
@@ -136,6 +138,33 @@ fn a_number_is_followed_from_who_calls_and_by_each_way_into_the_kernel() {
 }
 
 #[test]
+fn a_program_of_arm64_is_followed_through_its_addresses_by_the_numbers_of_that_machine() {
+    let code = [
+        0x9000_0013_u32, // adrp x19, #0: the page of the program
+        0xb400_0041,     // cbz x1, #8
+        0x5280_0560,     // mov w0, #43
+        0x9102_6260,     // add x0, x19, #152: of the function below
+        0xd63f_0000,     // blr x0
+        0x5280_0bc8,     // mov w8, #94, exit_group
+        0xd400_0001,     // svc #0
+        0xd420_0000,     // brk #0
+        0x5280_1588,     // mov w8, #172, getpid: at 152
+        0xd400_0001,     // svc #0
+        0xd65f_03c0,     // ret
+    ];
+    let code = code.map(u32::to_le_bytes).concat();
+    let files = Files::new(&[("program", &program(AARCH64, &code))]);
+    let report = files.json(&["program"]);
+    let arch = || "SCMP_ARCH_AARCH64".to_owned();
+    let expected = ["exit_group", "getpid"].map(|name| (arch(), name.to_owned()));
+    assert_eq!(calls(&report), expected);
+    assert_eq!(report["unresolved"], Value::Array(vec![]));
+    // What the kernel does by itself, there also to come back from a signal's handler.
+    let (_, table, _) = files.cinch(&["program"]);
+    assert!(table.contains("rt_sigreturn") && table.contains("restart_syscall"), "{table}");
+}
+
+#[test]
 fn a_number_that_comes_from_memory_is_told_by_place() {
     // mov eax, [rdi]; syscall; hlt
     let code = [&[0x8b, 0x07][..], &SYSCALL, &[0xf4]].concat();
@@ -197,13 +226,13 @@ fn a_root_is_scanned_as_a_whole_or_from_where_it_is_entered() {
 #[test]
 fn what_cannot_be_scanned_is_named() {
     let files = Files::new(&[
-        ("arm", &program(183, &[0; 4])),
+        ("riscv", &program(RISCV, &[0; 4])),
         ("text", b"hello"),
         ("root/script", b"#!/bin/nothing\n"),
         ("root/loop", b"#!/loop\n"),
     ]);
     for (arguments, reason) in [
-        (&["arm"][..], "ELF machine 183) are not scanned yet"),
+        (&["riscv"][..], "ELF machine 243) are not scanned yet"),
         (&["text"], "not a program or library in ELF"),
         (&["nothing"], "No such file"),
         (&["root", "--entrypoint", "/script"], "its interpreter is not there"),

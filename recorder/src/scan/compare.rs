@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use profile::kinds::{SeccompProfileSpec, seccomp::Action};
 use serde::Serialize;
 
-use super::{BY_THE_KERNEL, Report};
+use super::{Report, by_the_kernel};
 use crate::base::Base;
 
 /// How they differ.
@@ -33,9 +33,10 @@ pub fn compare(report: &Report, profile: &SeccompProfileSpec) -> Comparison {
     let owned = |names: Vec<&&str>| names.into_iter().map(|name| (*name).to_owned()).collect();
     let beyond = allowed.difference(&reachable);
     let (for_runtimes, unreachable) = beyond.partition(|name| runtimes.contains(**name));
-    let own = |name: &&&str| !BY_THE_KERNEL.contains(*name);
+    let by_code = report.calls.iter().filter(|call| !by_the_kernel(call.arch).contains(&call.name));
+    let by_code: BTreeSet<&str> = by_code.map(|call| call.name).collect();
     Comparison {
-        unseen: owned(reachable.difference(&allowed).filter(own).collect()),
+        unseen: owned(by_code.difference(&allowed).collect()),
         unreachable: owned(unreachable),
         for_runtimes: owned(for_runtimes),
     }

@@ -24,7 +24,7 @@ pub(crate) enum ElfError {
     #[error("not a program or library in ELF: {0}")]
     Malformed(String),
     #[error(
-        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64 and i386 are"
+        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64, i386 and AArch64 are"
     )]
     Machine(u16),
     #[error("neither a program nor a library: of ELF type {0}")]
@@ -74,6 +74,7 @@ impl<'a> Image<'a> {
         let arch = match head.e_machine {
             header::EM_X86_64 => Arch::X86_64,
             header::EM_386 => Arch::X86,
+            header::EM_AARCH64 => Arch::Aarch64,
             other => return Err(ElfError::Machine(other)),
         };
         if !matches!(head.e_type, header::ET_EXEC | header::ET_DYN) {

@@ -5,6 +5,7 @@ use std::{collections::HashSet, ops::Range};
 use super::{
     elf::Image,
     fact::{Fact, Kind},
+    machine,
 };
 
 pub(crate) use tables::words;
@@ -155,15 +156,13 @@ fn functions_of(
     functions
 }
 
-/// What the names of functions in the kernel's own page of code begin with.
-const VDSO: &[u8] = b"__vdso_";
-
 /// Where a file has the names of functions of the kernel's own page.
 fn texts(image: &Image<'_>) -> HashSet<u64> {
     let mut found = HashSet::new();
+    let prefix = machine::vdso(image.arch).as_bytes();
     for part in image.data.iter().filter(|part| !part.writable) {
-        let places = part.bytes.windows(VDSO.len()).enumerate();
-        let places = places.filter(|(_, window)| *window == VDSO);
+        let places = part.bytes.windows(prefix.len()).enumerate();
+        let places = places.filter(|(_, window)| *window == prefix);
         found.extend(places.map(|(offset, _)| part.address.wrapping_add(offset as u64)));
     }
     found
@@ -171,5 +170,5 @@ fn texts(image: &Image<'_>) -> HashSet<u64> {
 
 /// The call behind a function of the kernel's own page, by the address of its name.
 pub(crate) fn behind_vdso<'a>(image: &Image<'a>, address: u64) -> Option<&'a str> {
-    image.text(address)?.strip_prefix("__vdso_")
+    image.text(address)?.strip_prefix(machine::vdso(image.arch))
 }

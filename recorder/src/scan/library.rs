@@ -133,6 +133,7 @@ fn machine(head: &[u8]) -> Option<Arch> {
     match (head.get(18)?, head.get(19)?) {
         (62, 0) => Some(Arch::X86_64),
         (3, 0) => Some(Arch::X86),
+        (183, 0) => Some(Arch::Aarch64),
         _ => None,
     }
 }
@@ -150,6 +151,7 @@ fn usual(arch: Arch) -> Vec<String> {
 fn triple(arch: Arch) -> &'static str {
     match arch {
         Arch::X86 => "i386-linux-gnu",
+        Arch::Aarch64 => "aarch64-linux-gnu",
         _ => "x86_64-linux-gnu",
     }
 }

@@ -11,10 +11,10 @@ use profile::{
 use super::{
     elf::Image,
     functions::Code,
+    machine,
     module::{Call, Target, Unresolved, Why, Wrapper, Wrappers},
     step::{Flow, Place, Step},
     value::{Body, Values},
-    x86,
 };
 
 /// How many places that call wrappers are looked at in one file.
@@ -54,8 +54,9 @@ pub(crate) struct Found {
 /// Finds the numbers.
 pub(crate) fn calls(image: &Image<'_>, code: &Code, sites: &Sites<'_>, known: &Wrappers) -> Found {
     let mut search = Search { image, code, found: Found::default(), body: None, fresh: Vec::new() };
+    let number = machine::number(image.arch);
     for (function, at, arch) in &sites.kernel {
-        let values = search.values(*function, *at, x86::NUMBER);
+        let values = search.values(*function, *at, number);
         search.take(*function, *at, *arch, &values);
     }
     // Names of wrappers in other files, then those here as they are found.
@@ -116,10 +117,10 @@ impl Search<'_, '_> {
             None => Why::Passed,
             Some(_) if !patient => Why::Unknown,
             Some(tail) => {
-                let word = if self.image.arch == Arch::X86 { 4 } else { 8 };
-                // The address to come back to is on the stack already when the function begins.
+                // What a call puts on the stack is there already when the function begins.
+                let pushed = machine::pushed(self.image.arch);
                 let place = match (wrapper.place, tail) {
-                    (Place::Stack(offset), false) => Place::Stack(offset - word),
+                    (Place::Stack(offset), false) => Place::Stack(offset - pushed),
                     (place, _) => place,
                 };
                 let values = self.values(site.function, site.at, place);
@@ -141,7 +142,7 @@ impl Search<'_, '_> {
         let bytes = self.image.code.iter().find_map(|part| part.at(range.start));
         let length = usize::try_from(range.end - range.start).unwrap_or(0);
         let bytes = bytes.and_then(|bytes| bytes.get(..length)).unwrap_or_default();
-        let mut steps = x86::steps(self.image.arch, bytes, range.start);
+        let mut steps = machine::steps(self.image.arch, bytes, range.start);
         for step in &mut steps {
             if let Flow::Call(to) = step.flow
                 && self.code.find(to).is_some_and(|to| self.code.ends.contains(&to))
@@ -165,8 +166,9 @@ impl Search<'_, '_> {
             }
         }
         for place in &values.arguments {
-            // What is below the stack pointer when it begins, nobody has given it.
-            if matches!(place, Place::Stack(..=0)) {
+            // What is below that when it begins, nobody has given it.
+            let pushed = machine::pushed(self.image.arch);
+            if matches!(place, Place::Stack(offset) if *offset < pushed) {
                 self.unresolved(function, at, Why::Unknown);
                 continue;
             }

@@ -19,8 +19,11 @@ pub(crate) enum Change {
     Xor(u64),
     /// To the left, or to the right where it is negative.
     Shift(i8),
-    /// The lowest byte becomes this.
-    Low(u8),
+    /// These bits become those.
+    Set {
+        mask: u64,
+        bits: u64,
+    },
 }
 
 impl Change {
@@ -30,7 +33,7 @@ impl Change {
             Self::And(other) => value & other,
             Self::Or(other) => value | other,
             Self::Xor(other) => value ^ other,
-            Self::Low(byte) => value & !0xff | u64::from(byte),
+            Self::Set { mask, bits } => value & !mask | bits,
             Self::Shift(by @ 0..) => value.wrapping_shl(u32::from(by.unsigned_abs())),
             Self::Shift(by) => value.wrapping_shr(u32::from(by.unsigned_abs())),
         }

@@ -52,8 +52,11 @@ impl<'a> Relocations<'_, 'a> {
             None => self.in_place(relocation.r_offset),
         };
         // R_…_RELATIVE, R_…_IRELATIVE, and those that hold the address of a symbol (…_64, GLOB_DAT, JUMP_SLOT).
-        let (relative, symbol) = (8, [1, 6, 7]);
-        let chosen = if self.arch == Arch::X86 { 42 } else { 37 };
+        let (relative, chosen, symbol) = match self.arch {
+            Arch::Aarch64 => (1027, 1032, [257, 1025, 1026]),
+            Arch::X86 => (8, 42, [1, 6, 7]),
+            _ => (8, 37, [1, 6, 7]),
+        };
         match relocation.r_type {
             kind if kind == relative => addend().map(Slot::Here),
             kind if kind == chosen => addend().map(Slot::Chosen),

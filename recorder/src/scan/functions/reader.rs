@@ -6,7 +6,7 @@ use super::{
     super::{
         elf::{Image, Part},
         fact::{Fact, Kind, Seen},
-        x86,
+        machine,
     },
     tables::{pieces, within},
 };
@@ -49,7 +49,7 @@ impl Reader<'_, '_> {
             fixed: self.image.fixed,
             next: gap.then_some(&mut self.next),
         };
-        x86::facts(self.image.arch, code, address, &mut seen);
+        machine::facts(self.image.arch, code, address, &mut seen);
     }
 
     /// Reads all of the code that no table tells of.
@@ -91,7 +91,7 @@ impl Reader<'_, '_> {
                 fixed: self.image.fixed,
                 next: Some(&mut self.next),
             };
-            x86::descend(self.image.arch, code, gap.start, start, &mut done, &mut seen);
+            machine::descend(self.image.arch, code, gap.start, start, &mut done, &mut seen);
             let new =
                 self.facts[before..].iter().filter(|fact| !matches!(fact.kind, Kind::Jump(_)));
             let new: Vec<_> = new.filter_map(begins).collect();

@@ -5,7 +5,7 @@ use iced_x86::{
 };
 use profile::kinds::seccomp::Arch;
 
-use super::super::step::{Change, Flow, FramePointer, Place, Source, StackPointer, Step};
+use crate::scan::step::{Change, Flow, FramePointer, Place, Source, StackPointer, Step};
 
 /// What a function may change that is called (System V ABI).
 const CALLEE_CHANGES: [u8; 9] = [0, 1, 2, 6, 7, 8, 9, 10, 11];
@@ -169,7 +169,10 @@ fn special(instruction: &Instruction, word: i64, step: &mut Step) {
         (instruction.mnemonic(), low_byte(instruction), value.and_then(|v| u8::try_from(v).ok()))
     {
         let register = Place::Register(register);
-        step.writes.push((register, Source::Changed(register, Change::Low(byte))));
+        step.writes.push((
+            register,
+            Source::Changed(register, Change::Set { mask: 0xff, bits: byte.into() }),
+        ));
         return;
     }
     let source = match instruction.mnemonic() {

@@ -5,7 +5,7 @@ use std::{collections::HashSet, ops::Range};
 use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register};
 use profile::kinds::seccomp::Arch;
 
-use super::{
+use crate::scan::{
     fact::{Fact, Kind, Seen},
     step::Place,
 };

@@ -1,0 +1,270 @@
+//! Instructions of arm64. Pure.
+//!
+//! An address takes two instructions: one has the page, and the other what is to be added, anywhere after it. So what
+//! registers can hold is followed through the code first (`held`), and then it is told what each instruction does.
+
+use std::collections::HashSet;
+
+use profile::kinds::seccomp::Arch;
+use yaxpeax_arch::{Decoder as _, U8Reader};
+use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
+
+use crate::scan::{
+    fact::{Fact, Kind, Seen},
+    step::{Flow, Place, Step},
+};
+use held::{Held, Registers};
+
+mod effect;
+mod held;
+mod operands;
+#[cfg(test)]
+mod tests;
+
+/// Where the kernel finds the number of a call.
+pub(crate) const NUMBER: Place = Place::Register(8);
+
+/// How long an instruction is.
+const SIZE: u64 = 4;
+
+/// What a function is given in registers (AAPCS64).
+const ARGUMENTS: std::ops::RangeInclusive<u8> = 0..=7;
+
+/// One instruction.
+struct Word {
+    at: u64,
+    bits: u32,
+    /// None where it is data, or of a newer machine.
+    instruction: Option<Instruction>,
+}
+
+impl Word {
+    fn read(at: u64, bytes: &[u8]) -> Option<Self> {
+        let bits = u32::from_le_bytes(bytes.try_into().ok()?);
+        let decoded = InstDecoder::default().decode(&mut U8Reader::new(bytes));
+        let instruction = decoded.ok().filter(|decoded| decoded.opcode != Opcode::Invalid);
+        Some(Self { at, bits, instruction })
+    }
+
+    fn next(&self) -> u64 {
+        self.at.wrapping_add(SIZE)
+    }
+
+    fn is(&self, opcodes: &[Opcode]) -> bool {
+        self.instruction.is_some_and(|instruction| opcodes.contains(&instruction.opcode))
+    }
+
+    fn operands(&self) -> &[Operand] {
+        self.instruction.as_ref().map_or(&[], |instruction| &instruction.operands)
+    }
+
+    /// `nop`, or zeros.
+    fn is_padding(&self) -> bool {
+        matches!(self.bits, 0xd503_201f | 0)
+    }
+
+    /// Calls a function, by its address or by a register.
+    fn is_call(&self) -> bool {
+        use Opcode as O;
+        self.is(&[O::BL, O::BLR, O::BLRAA, O::BLRAAZ, O::BLRAB, O::BLRABZ])
+    }
+}
+
+/// The instructions from an address on.
+fn words(code: &[u8], address: u64) -> impl Iterator<Item = Word> {
+    // Where an address was misread it may lead between two of them.
+    let skipped = address.wrapping_neg() % SIZE;
+    let code = usize::try_from(skipped).ok().and_then(|skipped| code.get(skipped..));
+    let first = address.wrapping_add(skipped);
+    let places = (0..).map(move |number: u64| first.wrapping_add(number * SIZE));
+    places.zip(code.unwrap_or_default().chunks_exact(4)).filter_map(|(at, b)| Word::read(at, b))
+}
+
+/// What the code from an address on does, instruction after instruction.
+pub(crate) fn facts(code: &[u8], address: u64, seen: &mut Seen<'_>) {
+    let words: Vec<_> = words(code, address).collect();
+    let read = Code { words: &words, bytes: code, address };
+    read.facts(seen);
+    // Nothing at all runs on.
+    let mut last = After::Stops;
+    for word in &words {
+        let padding = last != After::GoesOn && word.is_padding();
+        if !padding {
+            last = after(word);
+        }
+        // After a call that does not come back, code is filled up to the next function.
+        if !padding || last == After::GoesOn {
+            note_next(word, last, seen);
+        }
+    }
+    // A call at the end of a function does not come back.
+    if last == After::GoesOn && seen.next.is_none() {
+        let end = address.saturating_add(code.len() as u64);
+        let (at, kind) = (end.saturating_sub(1), Kind::Runs(end));
+        seen.facts.extend([Fact { at, kind }, Fact { at, kind: Kind::Leaves }]);
+    }
+}
+
+/// What the code does that is reached from a place in it, as far as jumps say where they go.
+pub(crate) fn descend(
+    code: &[u8],
+    address: u64,
+    start: u64,
+    done: &mut HashSet<u64>,
+    seen: &mut Seen<'_>,
+) {
+    let mut words = Vec::new();
+    let mut left = vec![start];
+    while let Some(start) = left.pop() {
+        let mut at = start;
+        while at.is_multiple_of(SIZE)
+            && let Some(word) = at_address(code, address, at).and_then(|b| Word::read(at, b))
+            && done.insert(at)
+        {
+            let after = after(&word);
+            note_next(&word, after, seen);
+            match effect::flow(&word) {
+                Flow::Jump(to) | Flow::Branch(to) | Flow::Call(to) => left.push(to),
+                _ => {}
+            }
+            at = word.next();
+            words.push(word);
+            if after == After::Stops {
+                break;
+            }
+        }
+    }
+    words.sort_unstable_by_key(|word| word.at);
+    Code { words: &words, bytes: code, address }.facts(seen);
+}
+
+/// The instruction at an address, where the code has one.
+fn at_address(code: &[u8], address: u64, at: u64) -> Option<&[u8]> {
+    let offset = usize::try_from(at.checked_sub(address)?).ok()?;
+    code.get(offset..offset.checked_add(4)?)
+}
+
+/// The instructions of a function.
+pub(crate) fn steps(code: &[u8], address: u64) -> Vec<Step> {
+    let mut compared = None;
+    let steps = words(code, address).map(|word| {
+        let mut step = effect::step(&word);
+        step.known = effect::known(&word, compared);
+        compared = effect::compares(&word);
+        step
+    });
+    steps.collect()
+}
+
+/// Whether what is after an instruction comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum After {
+    GoesOn,
+    /// When what it calls comes back.
+    Called,
+    Stops,
+}
+
+fn after(word: &Word) -> After {
+    match effect::flow(word) {
+        Flow::Jump(_) | Flow::Anywhere | Flow::Stop => After::Stops,
+        _ if word.is_call() => After::Called,
+        Flow::Next | Flow::Call(_) | Flow::Branch(_) => After::GoesOn,
+    }
+}
+
+fn note_next(word: &Word, after: After, seen: &mut Seen<'_>) {
+    if let (Some(next), true) = (&mut seen.next, after != After::Stops) {
+        next.insert(word.next());
+    }
+}
+
+/// Instructions by address, not all of them one after the other, and the code that they are of.
+struct Code<'c> {
+    words: &'c [Word],
+    bytes: &'c [u8],
+    address: u64,
+}
+
+impl Code<'_> {
+    fn facts(&self, seen: &mut Seen<'_>) {
+        let steps: Vec<_> = self.words.iter().map(effect::step).collect();
+        let known = seen.known;
+        let loads = |word: &Word, registers: &Registers| Self::loads(word, registers, known);
+        held::follow(self.words, &steps, &loads, &mut |word, registers, after| {
+            self.one(word, registers, after, seen);
+        });
+    }
+
+    /// Pointers that come into registers from places whose addresses are known.
+    fn loads(word: &Word, registers: &Registers, known: &dyn Fn(u64) -> bool) -> Vec<(u8, Held)> {
+        let loads = operands::loads(word).into_iter();
+        let pointers = loads.flat_map(|load| {
+            let places = load.places(registers).into_iter().filter(|place| known(*place));
+            places.map(move |place| (load.to, Held::Pointer(place))).collect::<Vec<_>>()
+        });
+        pointers.collect()
+    }
+
+    /// `before` and `after` is what registers can hold.
+    fn one(&self, word: &Word, before: &Registers, after: &Registers, seen: &mut Seen<'_>) {
+        let at = word.at;
+        let mut tell = |kind| seen.facts.push(Fact { at, kind });
+        let leaves = match effect::flow(word) {
+            Flow::Call(to) => {
+                tell(Kind::Call(to));
+                false
+            }
+            Flow::Jump(to) | Flow::Branch(to) => {
+                let end = self.address.saturating_add(self.bytes.len() as u64);
+                let outside = !(self.address..end).contains(&to);
+                if seen.next.is_some() || outside {
+                    [Kind::Jump(to), Kind::Leaves].into_iter().for_each(&mut tell);
+                }
+                outside
+            }
+            Flow::Stop if word.is(&operands::RETURNS) => {
+                tell(Kind::Leaves);
+                true
+            }
+            Flow::Anywhere => {
+                tell(Kind::Leaves);
+                true
+            }
+            Flow::Next | Flow::Stop => false,
+        };
+        if word.is(&[Opcode::SVC]) {
+            tell(Kind::Kernel(Arch::Aarch64));
+        }
+        let goes_to = operands::goes_to(word);
+        for held in goes_to.iter().flat_map(|register| before.of(*register)) {
+            match (held, word.is_call()) {
+                (Held::Pointer(place), true) => tell(Kind::CallBy(place)),
+                (Held::Pointer(place), false) => tell(Kind::JumpBy(place)),
+                (Held::Number(to), called) if (seen.known)(to) => {
+                    tell(if called { Kind::Call(to) } else { Kind::Jump(to) });
+                }
+                (Held::Number(_), _) => {}
+            }
+        }
+        // A pointer that is used, and not to call what it points to alone, or that somebody else can use.
+        let mut used = operands::reads(word);
+        if word.is_call() || leaves {
+            used.extend(ARGUMENTS.filter(|register| Some(*register) != goes_to));
+        }
+        for held in used.iter().flat_map(|register| before.of(*register)) {
+            if let Held::Pointer(place) = held {
+                tell(Kind::Read(place));
+            }
+        }
+        if let Some(to) = operands::makes_address(word) {
+            for held in after.of(to) {
+                if let Held::Number(address) = held
+                    && (seen.known)(address)
+                {
+                    tell(Kind::Address(address));
+                }
+            }
+        }
+    }
+}
