@@ -6,7 +6,11 @@
     reason = "how much is never called is told, beside whether all is well"
 )]
 
-use std::{collections::BTreeSet, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use recorder::{
@@ -18,6 +22,8 @@ use recorder::{
 use ground::Ground;
 use work::Work;
 
+#[path = "scan_truth/arm64.rs"]
+mod arm64;
 #[path = "scan_truth/ground.rs"]
 mod ground;
 #[path = "scan_truth/work.rs"]
@@ -32,23 +38,38 @@ fn main() -> ExitCode {
         (_, Err(refused)) => Some(refused.to_string()),
         (Ok(_), Ok(_)) => None,
     };
-    let trials = work::ALL.iter().map(|work| {
-        let name = format!("what_{}_calls_is_what_its_files_let_it_call", work.name);
-        let name = match &missing {
-            None => name,
-            Some(why) => format!("{name} ({why})"),
-        };
-        Trial::test(name, || holds(work)).with_ignored_flag(missing.is_some())
-    });
-    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+    let arm64 = Ground::root().and_then(|_| Ground::root_of_arm64()).err();
+    let trial = |of: &str, work: &'static Work, missing: &Option<String>, test: Test| {
+        let name = format!("what_{}{of}_calls_is_what_its_files_let_it_call", work.name);
+        let shown = missing.as_ref().map_or_else(|| name.clone(), |why| format!("{name} ({why})"));
+        Trial::test(shown, move || test(work)).with_ignored_flag(missing.is_some())
+    };
+    let own = work::ALL.iter().map(|work| trial("", work, &missing, holds));
+    let others = arm64::ALL.iter().map(|work| trial("_of_arm64", work, &arm64, holds_of_arm64));
+    libtest_mimic::run(&arguments, own.chain(others).collect()).exit_code()
 }
+
+type Test = fn(&'static Work) -> Result<(), Failed>;
 
 fn holds(work: &'static Work) -> Result<(), Failed> {
     let root = Ground::root()?;
-    let report = scan(&root, work)?;
+    compare(work, &root, |root| record(&root, work))
+}
+
+fn holds_of_arm64(work: &'static Work) -> Result<(), Failed> {
+    compare(work, &Ground::root_of_arm64()?, |root| arm64::record(&root, work))
+}
+
+fn compare(
+    work: &'static Work,
+    root: &Path,
+    record: impl FnOnce(PathBuf) -> Result<BTreeSet<&'static str>, String> + Send + 'static,
+) -> Result<(), Failed> {
+    let report = scan(root, work)?;
     let reachable: BTreeSet<&str> = report.calls.iter().map(|call| call.name).collect();
     // A network of its own is that of the thread which it is made in.
-    let recorded = std::thread::spawn(move || record(&root, work));
+    let root = root.to_owned();
+    let recorded = std::thread::spawn(move || record(root));
     let recorded = recorded.join().map_err(|_panic| "the recorder panicked")??;
     let missed: Vec<_> = recorded.difference(&reachable).collect();
     let share = |of: usize| 100 * (recorded.len() - missed.len()) / of.max(1);
@@ -80,7 +101,7 @@ fn scan(root: &Path, work: &Work) -> Result<Report, Failed> {
 
 /// What a program calls while it is put to work.
 fn record(root: &Path, work: &Work) -> Result<BTreeSet<&'static str>, String> {
-    let ground = Ground::new(root, work.user)?;
+    let ground = Ground::new(root, root, work.user)?;
     (work.prepare)(&ground)?;
     let recording = Recording::start(CALLS).map_err(|error| error.to_string())?;
     let mut running = ground.start(work.command)?;

@@ -21,6 +21,8 @@ const PATH: &str = "/usr/lib/postgresql/15/bin:/usr/sbin:/usr/bin";
 /// The place; the thread that makes it is in its network from then on.
 pub(crate) struct Ground {
     root: PathBuf,
+    /// The one that what is started is in, where that is another.
+    started: PathBuf,
     work: TempDir,
     user: u32,
 }
@@ -28,11 +30,21 @@ pub(crate) struct Ground {
 impl Ground {
     /// The root file system that `tests/prepare programs` makes, or why it is not there.
     pub(crate) fn root() -> Result<PathBuf, String> {
+        Self::found("programs")
+    }
+
+    /// The same of arm64, with an emulator in it.
+    pub(crate) fn root_of_arm64() -> Result<PathBuf, String> {
+        Self::found("arm64")
+    }
+
+    fn found(recipe: &str) -> Result<PathBuf, String> {
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let recipe = Command::new(repository.join("tests/programs/build")).arg("--key").output();
-        let key = recipe.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-        let root =
-            repository.join("build/programs").join(key.unwrap_or_default().trim()).join("root");
+        let build = repository.join("tests").join(recipe).join("build");
+        let key = Command::new(build).arg("--key").output().ok();
+        let key = key.and_then(|output| String::from_utf8(output.stdout).ok());
+        let built = repository.join("build").join(recipe);
+        let root = built.join(key.unwrap_or_default().trim()).join("root");
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".to_owned());
         }
@@ -42,12 +54,14 @@ impl Ground {
         root.canonicalize().map_err(|error| error.to_string())
     }
 
-    pub(crate) fn new(root: &Path, user: u32) -> Result<Self, String> {
+    /// What is started is in the one root, and what is run beside it in the other.
+    pub(crate) fn new(started: &Path, root: &Path, user: u32) -> Result<Self, String> {
         unshare(libc::CLONE_NEWNET | libc::CLONE_NEWIPC).map_err(|error| error.to_string())?;
         let work = tempfile::tempdir().map_err(|error| error.to_string())?;
         std::os::unix::fs::chown(work.path(), Some(user), Some(user))
             .map_err(|error| error.to_string())?;
-        let ground = Self { root: root.to_owned(), work, user };
+        let (root, started) = (root.to_owned(), started.to_owned());
+        let ground = Self { root, started, work, user };
         ground.run(&["busybox", "ip", "link", "set", "lo", "up"])?;
         Ok(ground)
     }
@@ -66,7 +80,7 @@ impl Ground {
     pub(crate) fn start(&self, command: &[&str]) -> Result<Running, String> {
         let log = fs::File::create(self.work().join("log")).map_err(|error| error.to_string())?;
         let error = log.try_clone().map_err(|error| error.to_string())?;
-        let mut started = self.command(command, self.user)?;
+        let mut started = self.command(&self.started, command, self.user)?;
         let child = started.stdout(log).stderr(error).spawn().map_err(|error| error.to_string())?;
         let held = fs::File::open(format!("/proc/{}/ns/mnt", child.id()));
         let held = held.map_err(|error| error.to_string())?;
@@ -77,7 +91,8 @@ impl Ground {
     /// Runs something beside it, in mounts of its own, so that it is not recorded.
     pub(crate) fn run(&self, command: &[&str]) -> Result<String, String> {
         let user = if command.starts_with(&["busybox", "ip"]) { 0 } else { self.user };
-        let output = self.command(command, user)?.output().map_err(|error| error.to_string())?;
+        let output =
+            self.command(&self.root, command, user)?.output().map_err(|error| error.to_string())?;
         let Output { status, stdout, stderr } = output;
         if !status.success() {
             let what = command.first();
@@ -87,9 +102,9 @@ impl Ground {
     }
 
     #[expect(unsafe_code, reason = "mounts must be made between fork and exec")]
-    fn command(&self, command: &[&str], user: u32) -> Result<Command, String> {
+    fn command(&self, root: &Path, command: &[&str], user: u32) -> Result<Command, String> {
         let [program, arguments @ ..] = command else { return Err("no command".to_owned()) };
-        let enter = Enter::new(&self.root, self.work.path(), user).map_err(|e| e.to_string())?;
+        let enter = Enter::new(root, self.work.path(), user).map_err(|e| e.to_string())?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().env("PATH", PATH).env("HOME", "/tmp");
         command.env("LANG", "C.UTF-8").stdin(Stdio::null());

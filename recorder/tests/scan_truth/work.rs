@@ -18,39 +18,43 @@ pub(crate) struct Work {
     pub(crate) clients: Clients,
 }
 
+pub(crate) const NGINX: Work = Work {
+    name: "nginx",
+    command: &["nginx", "-c", "/srv/nginx.conf", "-p", "/srv", "-e", "/srv/error.log"],
+    programs: &["/usr/sbin/nginx"],
+    user: 0,
+    prepare: certificate,
+    clients: browse,
+};
+
+pub(crate) const REDIS: Work = Work {
+    name: "redis",
+    command: &[
+        "redis-server",
+        "--port",
+        "6379",
+        "--unixsocket",
+        "/tmp/redis.sock",
+        "--appendonly",
+        "yes",
+        "--io-threads",
+        "2",
+        "--io-threads-do-reads",
+        "yes",
+        "--server_cpulist",
+        "0",
+        "--enable-debug-command",
+        "yes",
+    ],
+    programs: &["/usr/bin/redis-server"],
+    user: 65534,
+    prepare: |_| Ok(()),
+    clients: cache,
+};
+
 pub(crate) const ALL: &[Work] = &[
-    Work {
-        name: "nginx",
-        command: &["nginx", "-c", "/srv/nginx.conf", "-p", "/srv", "-e", "/srv/error.log"],
-        programs: &["/usr/sbin/nginx"],
-        user: 0,
-        prepare: certificate,
-        clients: browse,
-    },
-    Work {
-        name: "redis",
-        command: &[
-            "redis-server",
-            "--port",
-            "6379",
-            "--unixsocket",
-            "/tmp/redis.sock",
-            "--appendonly",
-            "yes",
-            "--io-threads",
-            "2",
-            "--io-threads-do-reads",
-            "yes",
-            "--server_cpulist",
-            "0",
-            "--enable-debug-command",
-            "yes",
-        ],
-        programs: &["/usr/bin/redis-server"],
-        user: 65534,
-        prepare: |_| Ok(()),
-        clients: cache,
-    },
+    NGINX,
+    REDIS,
     Work {
         name: "postgresql",
         command: &["postgres", "-D", "/srv/data"],
@@ -79,13 +83,13 @@ pub(crate) const ALL: &[Work] = &[
     },
 ];
 
-const NGINX: &str = include_str!("../../../tests/tests/builtin/nginx.conf");
+const CONFIGURATION: &str = include_str!("../../../tests/tests/builtin/nginx.conf");
 const TLS: &str = "import ssl, sys, urllib.request as r\n\
      c = ssl._create_unverified_context()\n\
      assert len(r.urlopen(sys.argv[1], context=c).read()) == 3000000";
 
 fn certificate(ground: &Ground) -> Result<(), String> {
-    ground.write("nginx.conf", NGINX)?;
+    ground.write("nginx.conf", CONFIGURATION)?;
     ground.write("small.html", "a page")?;
     ground.write("large", &"x".repeat(3_000_000))?;
     ground.run(&["mkdir", "-m", "777", "/srv/logs", "/srv/kept"])?;
@@ -111,7 +115,7 @@ fn browse(ground: &Ground, nginx: &Running) -> Result<(), String> {
         return Err("the body was not kept".to_owned());
     }
     nginx.signal(Signal::USR1)?;
-    ground.write("nginx.conf", &NGINX.replace("first", "second"))?;
+    ground.write("nginx.conf", &CONFIGURATION.replace("first", "second"))?;
     nginx.signal(Signal::HUP)?;
     nginx.until(|| match get("http://127.0.0.1:8080/which")?.as_str() {
         "second" => Ok(()),
