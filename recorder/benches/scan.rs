@@ -14,9 +14,11 @@ use std::{
     time::Instant,
 };
 
-use goblin::elf::{Elf, section_header::SHF_EXECINSTR};
+use goblin::elf::{Elf, header::EM_AARCH64, section_header::SHF_EXECINSTR};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use recorder::scan::{self, Report, Scope, root::Root};
+use yaxpeax_arch::{Decoder as _, U8Reader};
+use yaxpeax_arm::armv8::a64::InstDecoder;
 
 const PROGRAMS: [(&str, &str); 4] = [
     ("nginx", "/usr/sbin/nginx"),
@@ -28,27 +30,37 @@ const PROGRAMS: [(&str, &str); 4] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let short = env::var_os("BENCH").is_some_and(|how| how == "short");
     let rounds = if short { 1 } else { 5 };
-    let folder = unpacked().unwrap_or_else(|| PathBuf::from("/"));
-    let root = Root::open(&folder)?;
     println!("ms: scanning, and reading and decoding the same files; best of {rounds}");
+    let own = unpacked("programs").unwrap_or_else(|| PathBuf::from("/"));
+    for (machine, folder) in [("", Some(own)), ("arm64", unpacked("arm64"))] {
+        match folder {
+            Some(folder) => all(machine, &Root::open(&folder)?, rounds)?,
+            None => println!("{machine}: no programs are there"),
+        }
+    }
+    Ok(())
+}
+
+fn all(machine: &str, root: &Root, rounds: u32) -> Result<(), Box<dyn Error>> {
     for (name, path) in PROGRAMS {
+        let shown = format!("{name} {machine}");
         if root.find(path).is_err() {
-            println!("{name:13} is not there");
+            println!("{shown:19} is not there");
             continue;
         }
         let scope = Scope { entrypoints: vec![path.to_owned()], plugins: Vec::new() };
         let (mut best, mut floor) = (f64::MAX, f64::MAX);
-        let mut report = scan::scan(&root, &scope)?;
+        let mut report = scan::scan(root, &scope)?;
         for _ in 0..rounds {
             let start = Instant::now();
-            report = black_box(scan::scan(&root, &scope)?);
+            report = black_box(scan::scan(root, &scope)?);
             best = best.min(start.elapsed().as_secs_f64() * 1e3);
             let start = Instant::now();
-            black_box(decode(&root, &report)?);
+            black_box(decode(root, &report)?);
             floor = floor.min(start.elapsed().as_secs_f64() * 1e3);
         }
         println!(
-            "{name:13} {best:7.0} {floor:7.0}   ratio {:5.1}   {} files, {} of {} functions, {} of {} calls, {} unresolved",
+            "{shown:19} {best:7.0} {floor:7.0}   ratio {:5.1}   {} files, {} of {} functions, {} of {} calls, {} unresolved",
             best / floor,
             report.files.len(),
             report.functions.0,
@@ -70,22 +82,34 @@ fn decode(root: &Root, report: &Report) -> Result<usize, Box<dyn Error>> {
         let code = |flags: u64| flags & u64::from(SHF_EXECINSTR) != 0;
         for section in elf.section_headers.iter().filter(|section| code(section.sh_flags)) {
             let code = section.file_range().and_then(|range| bytes.get(range));
-            let mut decoder = Decoder::new(64, code.unwrap_or_default(), DecoderOptions::NONE);
-            let mut instruction = Instruction::default();
-            while decoder.can_decode() {
-                decoder.decode_out(&mut instruction);
-                count += 1;
-            }
+            let code = code.unwrap_or_default();
+            count += if elf.header.e_machine == EM_AARCH64 { words(code) } else { x86(code) };
         }
     }
     Ok(count)
 }
 
-fn unpacked() -> Option<PathBuf> {
+fn x86(code: &[u8]) -> usize {
+    let mut decoder = Decoder::new(64, code, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    let mut count = 0;
+    while decoder.can_decode() {
+        decoder.decode_out(black_box(&mut instruction));
+        count += 1;
+    }
+    count
+}
+
+fn words(code: &[u8]) -> usize {
+    let decoder = InstDecoder::default();
+    let decoded = |word: &[u8]| black_box(decoder.decode(&mut U8Reader::new(word))).is_ok();
+    code.chunks_exact(4).filter(|word| decoded(word)).count()
+}
+
+fn unpacked(recipe: &str) -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let recipe =
-        Command::new(repository.join("tests/programs/build")).arg("--key").output().ok()?;
-    let key = String::from_utf8(recipe.stdout).ok()?;
-    let root = repository.join("build/programs").join(key.trim()).join("root");
+    let build = repository.join("tests").join(recipe).join("build");
+    let key = String::from_utf8(Command::new(build).arg("--key").output().ok()?.stdout).ok()?;
+    let root = repository.join("build").join(recipe).join(key.trim()).join("root");
     root.is_dir().then_some(root)
 }

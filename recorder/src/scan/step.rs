@@ -93,6 +93,8 @@ pub(crate) struct Step {
     pub(crate) flow: Flow,
     /// What it writes; the last word on a place is the first in the list.
     pub(crate) writes: Vec<(Place, Source)>,
+    /// The other registers that it changes, a bit for each: what they hold is not known.
+    pub(crate) lost: u32,
     /// What a place holds when it was jumped (`true`), or was not.
     pub(crate) known: Option<(Place, u64, bool)>,
     pub(crate) stack: StackPointer,
@@ -106,9 +108,31 @@ impl Step {
             at,
             flow: Flow::Next,
             writes: Vec::new(),
+            lost: 0,
             known: None,
             stack: StackPointer::Moved(0),
             frame: FramePointer::Kept,
         }
+    }
+
+    /// It writes that.
+    pub(crate) fn write(&mut self, to: Place, source: Source) {
+        match (to, source) {
+            (Place::Register(register), Source::Unknown) => self.lose([register]),
+            _ => self.writes.push((to, source)),
+        }
+    }
+
+    /// It changes registers.
+    pub(crate) fn lose(&mut self, registers: impl IntoIterator<Item = u8>) {
+        for register in registers {
+            self.lost |= 1_u32.checked_shl(register.into()).unwrap_or_default();
+        }
+    }
+
+    /// Whether a place holds after it what nobody knows.
+    pub(crate) fn loses(&self, place: Place) -> bool {
+        let Place::Register(register) = place else { return false };
+        self.lost.checked_shr(register.into()).is_some_and(|rest| rest & 1 == 1)
     }
 }

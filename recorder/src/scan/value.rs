@@ -146,6 +146,7 @@ impl Body {
         let written = step.writes.iter().find(|(written, _)| *written == place);
         let found = |value| wanted.found(value);
         match written.map(|(_, source)| *source) {
+            None if step.loses(place) => values.unknown = true,
             None => go(place, None),
             Some(Source::Constant(value)) => drop(values.constants.insert(found(value))),
             Some(Source::AllOrNothing) => values.constants.extend([found(0), found(u64::MAX)]),

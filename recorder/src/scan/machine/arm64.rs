@@ -189,62 +189,68 @@ struct Code<'c> {
 impl Code<'_> {
     fn facts(&self, seen: &mut Seen<'_>) {
         let steps: Vec<_> = self.words.iter().map(effect::step).collect();
-        let known = seen.known;
-        let loads = |word: &Word, registers: &Registers| Self::loads(word, registers, known);
-        held::follow(self.words, &steps, &loads, &mut |word, registers, after| {
-            self.one(word, registers, after, seen);
-        });
+        let (known, between) = (seen.known, seen.next.is_some());
+        let facts = std::cell::RefCell::new(&mut *seen.facts);
+        let tell = |at, kind| facts.borrow_mut().push(Fact { at, kind });
+        held::follow(
+            self.words,
+            &steps,
+            known,
+            &mut |word, step, registers| self.one(word, step, registers, known, between, &tell),
+            &mut |word, registers| {
+                let made = operands::makes_address(word).into_iter();
+                for held in made.flat_map(|to| registers.of(to)) {
+                    if let Held::Address(address) = held
+                        && known(address)
+                    {
+                        tell(word.at, Kind::Address(address));
+                    }
+                }
+            },
+        );
     }
 
-    /// Pointers that come into registers from places whose addresses are known.
-    fn loads(word: &Word, registers: &Registers, known: &dyn Fn(u64) -> bool) -> Vec<(u8, Held)> {
-        let loads = operands::loads(word).into_iter();
-        let pointers = loads.flat_map(|load| {
-            let places = load.places(registers).into_iter().filter(|place| known(*place));
-            places.map(move |place| (load.to, Held::Pointer(place))).collect::<Vec<_>>()
-        });
-        pointers.collect()
-    }
-
-    /// `before` and `after` is what registers can hold.
-    fn one(&self, word: &Word, before: &Registers, after: &Registers, seen: &mut Seen<'_>) {
-        let at = word.at;
-        let mut tell = |kind| seen.facts.push(Fact { at, kind });
-        let leaves = match effect::flow(word) {
-            Flow::Call(to) => {
-                tell(Kind::Call(to));
-                false
-            }
+    /// `between`: no table tells where functions begin.
+    fn one(
+        &self,
+        word: &Word,
+        step: &Step,
+        registers: &Registers,
+        known: &dyn Fn(u64) -> bool,
+        between: bool,
+        tell: &dyn Fn(u64, Kind),
+    ) {
+        let tell = |kind| tell(word.at, kind);
+        let mut leaves = false;
+        match step.flow {
+            Flow::Call(to) => tell(Kind::Call(to)),
             Flow::Jump(to) | Flow::Branch(to) => {
                 let end = self.address.saturating_add(self.bytes.len() as u64);
-                let outside = !(self.address..end).contains(&to);
-                if seen.next.is_some() || outside {
-                    [Kind::Jump(to), Kind::Leaves].into_iter().for_each(&mut tell);
+                leaves = !(self.address..end).contains(&to);
+                if leaves || between {
+                    tell(Kind::Jump(to));
+                    tell(Kind::Leaves);
                 }
-                outside
             }
-            Flow::Stop if word.is(&operands::RETURNS) => {
-                tell(Kind::Leaves);
-                true
-            }
-            Flow::Anywhere => {
-                tell(Kind::Leaves);
-                true
-            }
-            Flow::Next | Flow::Stop => false,
-        };
-        if word.is(&[Opcode::SVC]) {
-            tell(Kind::Kernel(Arch::Aarch64));
+            Flow::Anywhere => leaves = true,
+            Flow::Stop => leaves = word.is(&operands::RETURNS),
+            Flow::Next if word.is(&[Opcode::SVC]) => tell(Kind::Kernel(Arch::Aarch64)),
+            Flow::Next => {}
+        }
+        if leaves && matches!(step.flow, Flow::Anywhere | Flow::Stop) {
+            tell(Kind::Leaves);
+        }
+        if registers.is_empty() {
+            return;
         }
         let goes_to = operands::goes_to(word);
-        for held in goes_to.iter().flat_map(|register| before.of(*register)) {
+        for held in goes_to.into_iter().flat_map(|register| registers.of(register)) {
             match (held, word.is_call()) {
                 (Held::Pointer(place), true) => tell(Kind::CallBy(place)),
                 (Held::Pointer(place), false) => tell(Kind::JumpBy(place)),
-                (Held::Number(to), called) if (seen.known)(to) => {
-                    tell(if called { Kind::Call(to) } else { Kind::Jump(to) });
-                }
-                (Held::Number(_), _) => {}
+                (Held::Address(to), true) if known(to) => tell(Kind::Call(to)),
+                (Held::Address(to), false) if known(to) => tell(Kind::Jump(to)),
+                (Held::Address(_), _) => {}
             }
         }
         // A pointer that is used, and not to call what it points to alone, or that somebody else can use.
@@ -252,18 +258,9 @@ impl Code<'_> {
         if word.is_call() || leaves {
             used.extend(ARGUMENTS.filter(|register| Some(*register) != goes_to));
         }
-        for held in used.iter().flat_map(|register| before.of(*register)) {
+        for held in used.into_iter().flat_map(|register| registers.of(register)) {
             if let Held::Pointer(place) = held {
                 tell(Kind::Read(place));
-            }
-        }
-        if let Some(to) = operands::makes_address(word) {
-            for held in after.of(to) {
-                if let Held::Number(address) = held
-                    && (seen.known)(address)
-                {
-                    tell(Kind::Address(address));
-                }
             }
         }
     }

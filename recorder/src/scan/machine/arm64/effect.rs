@@ -76,11 +76,11 @@ pub(super) fn step(word: &Word) -> Step {
         return step;
     };
     if word.is_call() {
-        step.writes.extend(CALLEE_CHANGES.chain([LINK]).map(unknown));
+        step.lose(CALLEE_CHANGES.chain([LINK]));
         return step;
     }
     if instruction.opcode == Opcode::SVC {
-        step.writes.push(unknown(0));
+        step.lose([0]);
         return step;
     }
     if let Some((registers, memory)) = in_memory(word) {
@@ -88,16 +88,10 @@ pub(super) fn step(word: &Word) -> Step {
     } else if !step.count(word) && !step.moves(word) {
         step.other(word);
     }
-    let frame = register(FRAME).map(Place::Register);
-    let written = step.writes.iter().any(|(to, _)| Some(*to) == frame);
-    if written && step.frame == FramePointer::Kept {
+    if step.frame == FramePointer::Kept && step.changes(FRAME) {
         step.frame = FramePointer::Unknown;
     }
     step
-}
-
-fn unknown(register: u8) -> (Place, Source) {
-    (Place::Register(register), Source::Unknown)
 }
 
 fn place(base: u16, offset: i64) -> Option<Place> {
@@ -115,7 +109,15 @@ fn narrowed(size: SizeCode, value: u64) -> u64 {
 
 impl Step {
     fn set(&mut self, to: u16, source: Source) {
-        self.writes.extend(register(to).map(|to| (Place::Register(to), source)));
+        if let Some(to) = register(to) {
+            self.write(Place::Register(to), source);
+        }
+    }
+
+    fn changes(&self, number: u16) -> bool {
+        let place = register(number).map(Place::Register);
+        let written = self.writes.iter().any(|(to, _)| Some(*to) == place);
+        written || place.is_some_and(|place| self.loses(place))
     }
 
     fn memory(&mut self, access: Access, registers: &[Operand], memory: Memory) {
@@ -127,7 +129,7 @@ impl Step {
                 Access::Load => {
                     if let Some(to) = general(operand) {
                         let source = at(0).map_or(Source::Unknown, Source::Copy);
-                        self.writes.push((Place::Register(to), source));
+                        self.write(Place::Register(to), source);
                     }
                 }
                 Access::Store => {
@@ -143,7 +145,7 @@ impl Step {
                 }
                 Access::StorePart => self.writes.extend(at(0).map(|at| (at, Source::Unknown))),
                 Access::Other => {
-                    self.writes.extend(general(operand).map(unknown));
+                    self.lose(general(operand));
                     self.writes.extend(at(0).map(|at| (at, Source::Unknown)));
                     if let Operand::RegisterPair(_, first) = operand {
                         self.set(*first, Source::Unknown);
@@ -309,7 +311,9 @@ impl Step {
         ]);
         match word.operands().first() {
             Some(Operand::RegisterOrSP(_, LAST)) => self.stack = StackPointer::Unknown,
-            Some(operand) if !only_reads => self.writes.extend(general(operand).map(unknown)),
+            Some(operand) if !only_reads => {
+                self.lose(general(operand));
+            }
             _ => {}
         }
     }

@@ -1,9 +1,11 @@
 //! What registers can hold at each instruction, as far as it is an address: it is followed over all ways through the
 //! code until nothing new comes. Pure.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{collections::BTreeSet, ops::Range};
 
-use super::Word;
+use yaxpeax_arm::armv8::a64::Opcode;
+
+use super::{Word, operands};
 use crate::scan::step::{Flow, Place, Source, Step};
 
 /// How many numbers one register can hold: where a loop counts an address up, the first ones do.
@@ -15,7 +17,7 @@ const PATIENCE: usize = 64;
 /// What a register can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Held {
-    Number(u64),
+    Address(u64),
     /// What the pointer at this address points to.
     Pointer(u64),
 }
@@ -25,6 +27,11 @@ pub(super) enum Held {
 pub(super) struct Registers(Vec<(u8, Held)>);
 
 impl Registers {
+    /// Whether nothing is known of any.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What one can hold.
     pub(super) fn of(&self, register: u8) -> impl Iterator<Item = Held> {
         let first = self.0.partition_point(|(of, _)| *of < register);
@@ -33,77 +40,94 @@ impl Registers {
 
     /// Takes in what they can hold on another way; whether that is more.
     fn join(&mut self, other: &Self) -> bool {
+        // Mostly it is nothing new: both are sorted, and are looked through side by side.
+        let mut own = self.0.iter().peekable();
+        let new = other.0.iter().filter(|held| {
+            while own.next_if(|own| own < held).is_some() {}
+            own.peek() != Some(held)
+        });
+        let new: Vec<_> = new.copied().collect();
         let before = self.0.len();
-        for (register, held) in &other.0 {
-            self.add(*register, *held);
+        for (register, held) in new {
+            self.add(register, held);
         }
         self.0.len() > before
     }
 
     fn add(&mut self, register: u8, held: Held) {
         let Err(place) = self.0.binary_search(&(register, held)) else { return };
-        let numbers = self.of(register).filter(|held| matches!(held, Held::Number(_))).count();
-        if numbers < NUMBERS || matches!(held, Held::Pointer(_)) {
+        let addresses = self.of(register).filter(|held| matches!(held, Held::Address(_))).count();
+        if addresses < NUMBERS || matches!(held, Held::Pointer(_)) {
             self.0.insert(place, (register, held));
         }
     }
 
-    /// Takes in what an instruction writes, and what it has loaded.
-    fn apply(&mut self, step: &Step, loaded: &[(u8, Held)]) {
-        let written = step.writes.iter().filter_map(|(place, source)| match place {
-            Place::Register(register) => Some((*register, self.from(*source))),
-            _ => None,
-        });
+    /// Takes in what an instruction writes and loads.
+    fn apply(&mut self, word: &Word, step: &Step, known: &dyn Fn(u64) -> bool) {
+        // Another number than these two make is none of an address.
+        let makes = word.is(&[Opcode::ADR, Opcode::ADRP]);
+        if self.is_empty() && !makes && !word.is(&[Opcode::LDR]) {
+            return;
+        }
         // All is read before anything is written.
-        let written: Vec<_> = written.collect();
-        for (register, all) in written {
-            self.0.retain(|(of, _)| *of != register);
-            for held in all {
-                self.add(register, held);
+        let mut new = Vec::new();
+        for load in operands::loads(word) {
+            let places = load.places(self).into_iter().filter(|place| known(*place));
+            new.extend(places.map(|place| (load.to, Held::Pointer(place))));
+        }
+        let mut lost = step.lost;
+        for (place, source) in &step.writes {
+            if let Place::Register(register) = place {
+                lost |= 1_u32.checked_shl((*register).into()).unwrap_or_default();
+                self.take(*source, makes, &mut |held| new.push((*register, held)));
             }
         }
-        for (register, held) in loaded {
-            self.add(*register, *held);
+        if lost != 0 && !self.is_empty() {
+            let is_lost = |of: u8| lost.checked_shr(of.into()).is_some_and(|rest| rest & 1 == 1);
+            self.0.retain(|(of, _)| !is_lost(*of));
+        }
+        for (register, held) in new {
+            self.add(register, held);
         }
     }
 
-    fn from(&self, source: Source) -> Vec<Held> {
+    /// What comes from a source.
+    fn take(&self, source: Source, makes: bool, give: &mut dyn FnMut(Held)) {
         match source {
-            Source::Constant(value) => vec![Held::Number(value)],
-            Source::Copy(Place::Register(from)) => self.of(from).collect(),
+            Source::Constant(value) if makes => give(Held::Address(value)),
+            Source::Copy(Place::Register(from)) => self.of(from).for_each(give),
             Source::Either(Place::Register(one), Place::Register(other)) => {
-                self.of(one).chain(self.of(other)).collect()
+                self.of(one).chain(self.of(other)).for_each(give);
             }
             Source::Changed(Place::Register(from), change) => {
-                let numbers = self.of(from).filter_map(|held| match held {
-                    Held::Number(value) => Some(Held::Number(change.apply(value))),
-                    Held::Pointer(_) => None,
-                });
-                numbers.collect()
+                for held in self.of(from) {
+                    if let Held::Address(value) = held {
+                        give(Held::Address(change.apply(value)));
+                    }
+                }
             }
-            _ => Vec::new(),
+            _ => {}
         }
     }
 }
 
-/// What an instruction loads into which registers.
-pub(super) type Loads<'l> = &'l dyn Fn(&Word, &Registers) -> Vec<(u8, Held)>;
-
-/// Tells of each instruction what registers can hold before and after it. Instructions are by address, and need not be one
-/// after the other.
+/// Tells of each instruction what registers can hold before it, and then what they can after it. `known` are the addresses
+/// of pointers. Instructions are by address, and need not be one after the other.
 pub(super) fn follow(
     words: &[Word],
     steps: &[Step],
-    loads: Loads<'_>,
-    tell: &mut dyn FnMut(&Word, &Registers, &Registers),
+    known: &dyn Fn(u64) -> bool,
+    tell: &mut dyn FnMut(&Word, &Step, &Registers),
+    tell_after: &mut dyn FnMut(&Word, &Registers),
 ) {
     let code = Blocks::new(words, steps);
-    let begin = code.solve(words, steps, loads);
-    for (block, mut now) in (0..).zip(begin) {
+    for (block, mut now) in code.solve(words, steps, known).into_iter().enumerate() {
         for number in code.range(block) {
-            let before = now.clone();
-            now.apply(&steps[number], &loads(&words[number], &before));
-            tell(&words[number], &before, &now);
+            tell(&words[number], &steps[number], &now);
+            now.apply(&words[number], &steps[number], known);
+            if !now.is_empty() {
+                tell_after(&words[number], &now);
+            }
         }
     }
 }
@@ -114,95 +138,86 @@ struct Blocks {
     first: Vec<usize>,
     /// How many instructions there are.
     count: usize,
-    /// Where each goes on, as far as the code says.
-    next: Vec<Vec<usize>>,
-    /// Those that go on anywhere, and those that nothing else leads to: by a table, it may be.
-    from_anywhere: BTreeSet<usize>,
-    anywhere: Vec<usize>,
+    /// Where each goes on, as far as the code says: where it jumps to, and what comes after it.
+    next: Vec<[Option<usize>; 2]>,
+    /// Whether it goes on anywhere as well.
+    goes_anywhere: Vec<bool>,
+    /// Those that nothing else leads to: they are entered so, by a table.
+    entered_so: Vec<usize>,
 }
 
 impl Blocks {
     fn new(words: &[Word], steps: &[Step]) -> Self {
-        let by_address: HashMap<u64, usize> =
-            words.iter().enumerate().map(|(number, word)| (word.at, number)).collect();
+        let find = |to: u64| words.binary_search_by_key(&to, |word| word.at).ok();
         let target = |step: &Step| match step.flow {
-            Flow::Jump(to) | Flow::Branch(to) => by_address.get(&to).copied(),
+            Flow::Jump(to) | Flow::Branch(to) => find(to),
             _ => None,
         };
         let called = |step: &Step| match step.flow {
-            Flow::Call(to) => by_address.get(&to).copied(),
+            Flow::Call(to) => find(to),
             _ => None,
         };
         let follows = |number: usize| {
             let next = words.get(number + 1)?;
             (next.at == words[number].next()).then_some(number + 1)
         };
-        let mut begins = BTreeSet::new();
+        let mut begins = vec![false; steps.len()];
+        let mut entered = vec![false; steps.len()];
         for (number, step) in steps.iter().enumerate() {
-            begins.extend(target(step).into_iter().chain(called(step)));
-            if number == 0 || follows(number - 1).is_none() {
-                begins.insert(number);
+            if let Some(to) = target(step).or_else(|| called(step)) {
+                (begins[to], entered[to]) = (true, true);
             }
-            if !matches!(step.flow, Flow::Next | Flow::Call(_)) && number + 1 < steps.len() {
-                begins.insert(number + 1);
-            }
-        }
-        let first: Vec<usize> = begins.into_iter().collect();
-        let block: HashMap<usize, usize> = first.iter().copied().zip(0..).collect();
-        let mut code = Self {
-            next: vec![Vec::new(); first.len()],
-            first,
-            count: steps.len(),
-            from_anywhere: BTreeSet::new(),
-            anywhere: Vec::new(),
-        };
-        let mut entered: BTreeSet<usize> = steps
-            .iter()
-            .filter_map(called)
-            .filter_map(|called| block.get(&called).copied())
-            .collect();
-        entered.insert(0);
-        for number in 0..code.first.len() {
-            let Some(last) = code.range(number).last() else { continue };
-            let goes_on = matches!(steps[last].flow, Flow::Next | Flow::Call(_) | Flow::Branch(_));
-            let after = follows(last).filter(|_| goes_on);
-            let next = [target(&steps[last]), after].into_iter().flatten();
-            code.next[number] = next.filter_map(|next| block.get(&next).copied()).collect();
-            entered.extend(&code.next[number]);
-            if steps[last].flow == Flow::Anywhere {
-                code.from_anywhere.insert(number);
+            begins[number] |= number == 0 || follows(number - 1).is_none();
+            let goes_on = matches!(step.flow, Flow::Next | Flow::Call(_) | Flow::Branch(_));
+            if let Some(next) = follows(number) {
+                begins[next] |= !matches!(step.flow, Flow::Next | Flow::Call(_));
+                entered[next] |= goes_on;
             }
         }
-        code.anywhere = (0..code.first.len()).filter(|block| !entered.contains(block)).collect();
-        code
+        let first: Vec<usize> = (0..steps.len()).filter(|number| begins[*number]).collect();
+        let block = |number: usize| first.binary_search(&number).ok();
+        let last = |of: usize| first.get(of + 1).map_or(steps.len(), |next| *next) - 1;
+        let next = (0..first.len()).map(|of| {
+            let step = &steps[last(of)];
+            let goes_on = matches!(step.flow, Flow::Next | Flow::Call(_) | Flow::Branch(_));
+            let after = follows(last(of)).filter(|_| goes_on);
+            [target(step), after].map(|number| number.and_then(block))
+        });
+        let next = next.collect();
+        let goes_anywhere =
+            (0..first.len()).map(|of| steps[last(of)].flow == Flow::Anywhere).collect();
+        let entered_so = (1..first.len()).filter(|of| !entered[first[*of]]).collect();
+        Self { next, goes_anywhere, entered_so, count: steps.len(), first }
     }
 
     /// The instructions of a block.
-    fn range(&self, block: usize) -> std::ops::Range<usize> {
+    fn range(&self, block: usize) -> Range<usize> {
         self.first[block]..self.first.get(block + 1).copied().unwrap_or(self.count)
     }
 
     /// What registers can hold where each block begins.
-    fn solve(&self, words: &[Word], steps: &[Step], loads: Loads<'_>) -> Vec<Registers> {
+    fn solve(&self, words: &[Word], steps: &[Step], known: &dyn Fn(u64) -> bool) -> Vec<Registers> {
         let mut begin = vec![Registers::default(); self.first.len()];
+        if !words.iter().any(|word| word.is(&[Opcode::ADR, Opcode::ADRP])) {
+            return begin;
+        }
         let mut by_table = Registers::default();
         let mut left: BTreeSet<usize> = (0..self.first.len()).collect();
         let mut patience = words.len().saturating_mul(PATIENCE);
         while let Some(block) = left.pop_first() {
             let mut now = begin[block].clone();
             for number in self.range(block) {
-                let loaded = loads(&words[number], &now);
-                now.apply(&steps[number], &loaded);
+                now.apply(&words[number], &steps[number], known);
             }
             patience = patience.saturating_sub(self.range(block).len());
-            let mut goes_on = self.next[block].clone();
-            if self.from_anywhere.contains(&block) && by_table.join(&now) {
-                goes_on.extend(&self.anywhere);
-            }
-            for next in goes_on {
+            let mut enter = |next: usize| {
                 if begin[next].join(&now) && patience > 0 {
                     left.insert(next);
                 }
+            };
+            self.next[block].into_iter().flatten().for_each(&mut enter);
+            if self.goes_anywhere[block] && by_table.join(&now) {
+                self.entered_so.iter().copied().for_each(&mut enter);
             }
         }
         begin

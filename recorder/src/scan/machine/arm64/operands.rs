@@ -168,7 +168,7 @@ impl Load {
     pub(super) fn places(self, registers: &Registers) -> Vec<u64> {
         let of = |register, by| {
             let numbers = registers.of(register).filter_map(|held| match held {
-                Held::Number(base) => Some(base.wrapping_add_signed(by)),
+                Held::Address(base) => Some(base.wrapping_add_signed(by)),
                 Held::Pointer(_) => None,
             });
             numbers.collect()

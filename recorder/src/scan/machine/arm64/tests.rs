@@ -161,15 +161,15 @@ fn a_number_is_followed_through_registers_and_the_stack() {
     // What is below it when it moves up is found again when it comes down.
     assert_eq!(constants(&[MOV_W8_93, 0xf900_07e8, 0x9100_43ff, 0xf85f_83e8, SVC]), [93]); // ldr x8, [sp, #-8]
     for (change, expected) in [
-        (0x1200_0d08_u32, 93 & 15), // and w8, w8, #0xf
-        (0x531f_7908, 186),         // lsl w8, w8, #1
-        (0x5301_7d08, 46),          // lsr w8, w8, #1
-        (0x3200_0508, 95),          // orr w8, w8, #0x3
-        (0x5200_0108, 92),          // eor w8, w8, #0x1
-        (0x5100_0508, 92),          // sub w8, w8, #1
-        (0x72a0_0028, 0x1_005d),    // movk w8, #1, lsl #16
-        (0xd340_7d08, 93),          // uxtw
-        (0x9340_7d08, 93),          // sxtw x8, w8
+        (0x1200_0d08_u32, 13),   // and w8, w8, #0xf
+        (0x531f_7908, 186),      // lsl w8, w8, #1
+        (0x5301_7d08, 46),       // lsr w8, w8, #1
+        (0x3200_0508, 95),       // orr w8, w8, #0x3
+        (0x5200_0108, 92),       // eor w8, w8, #0x1
+        (0x5100_0508, 92),       // sub w8, w8, #1
+        (0x72a0_0028, 0x1_005d), // movk w8, #1, lsl #16
+        (0xd340_7d08, 93),       // uxtw
+        (0x9340_7d08, 93),       // sxtw x8, w8
     ] {
         assert_eq!(constants(&[MOV_W8_93, change, SVC]), [expected], "{change:#x}");
     }
@@ -219,7 +219,7 @@ proptest! {
     fn whatever_the_words_are_they_are_read(words in proptest::collection::vec(any::<u32>(), 0..200), by in 0_u64..9) {
         let code = bytes(&words);
         let (mut facts, mut next, mut done) = (Vec::new(), HashSet::new(), HashSet::new());
-        let known = |address: u64| address % 3 == 0;
+        let known = |address: u64| address.is_multiple_of(3);
         let mut seen = Seen { facts: &mut facts, known: &known, fixed: true, next: Some(&mut next) };
         super::facts(&code, BASE + by, &mut seen);
         descend(&code, BASE, BASE + by, &mut done, &mut seen);

@@ -62,9 +62,9 @@ fn step(arch: Arch, instruction: &Instruction, factory: &mut InstructionInfoFact
     );
     if is_call {
         if super::kernel(arch, instruction).is_some() {
-            step.writes.extend([0, 1, 11].map(unknown));
+            step.lose([0, 1, 11]);
         } else {
-            step.writes.extend(CALLEE_CHANGES.map(unknown));
+            step.lose(CALLEE_CHANGES);
         }
         return step;
     }
@@ -77,14 +77,10 @@ fn step(arch: Arch, instruction: &Instruction, factory: &mut InstructionInfoFact
             OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
         );
         if let (true, Some(register)) = (written, number(used.register())) {
-            step.writes.push(unknown(register));
+            step.lose([register]);
         }
     }
     step
-}
-
-fn unknown(register: u8) -> (Place, Source) {
-    (Place::Register(register), Source::Unknown)
 }
 
 fn flow(instruction: &Instruction) -> Flow {
@@ -222,7 +218,7 @@ fn special(instruction: &Instruction, word: i64, step: &mut Step) {
     };
     let compares = matches!(instruction.mnemonic(), M::Cmp | M::Test | M::Bt);
     if let (Some(to), false) = (to, compares) {
-        step.writes.push((to, source));
+        step.write(to, source);
     }
 }
 
