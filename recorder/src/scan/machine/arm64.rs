@@ -189,73 +189,61 @@ struct Code<'c> {
 impl Code<'_> {
     fn facts(&self, seen: &mut Seen<'_>) {
         let steps: Vec<_> = self.words.iter().map(effect::step).collect();
-        let (known, between) = (seen.known, seen.next.is_some());
-        let facts = std::cell::RefCell::new(&mut *seen.facts);
-        let tell = |at, kind| facts.borrow_mut().push(Fact { at, kind });
-        held::follow(
-            self.words,
-            &steps,
-            known,
-            &mut |word, step, registers| self.one(word, step, registers, known, between, &tell),
-            &mut |word, registers| {
-                let made = operands::makes_address(word).into_iter();
-                for held in made.flat_map(|to| registers.of(to)) {
-                    if let Held::Address(address) = held
-                        && known(address)
-                    {
-                        tell(word.at, Kind::Address(address));
-                    }
-                }
-            },
-        );
+        held::follow(self.words, &steps, seen.known, &mut |word, step, registers| {
+            self.flow(word, step, seen);
+            addresses(word, step, registers, seen);
+            if !registers.is_empty() {
+                self.pointers(word, step, registers, seen);
+            }
+        });
     }
 
-    /// `between`: no table tells where functions begin.
-    fn one(
-        &self,
-        word: &Word,
-        step: &Step,
-        registers: &Registers,
-        known: &dyn Fn(u64) -> bool,
-        between: bool,
-        tell: &dyn Fn(u64, Kind),
-    ) {
-        let tell = |kind| tell(word.at, kind);
-        let mut leaves = false;
+    /// Whether it goes on outside.
+    fn leaves(&self, step: &Step, word: &Word) -> bool {
         match step.flow {
-            Flow::Call(to) => tell(Kind::Call(to)),
             Flow::Jump(to) | Flow::Branch(to) => {
                 let end = self.address.saturating_add(self.bytes.len() as u64);
-                leaves = !(self.address..end).contains(&to);
-                if leaves || between {
-                    tell(Kind::Jump(to));
-                    tell(Kind::Leaves);
-                }
+                !(self.address..end).contains(&to)
             }
-            Flow::Anywhere => leaves = true,
-            Flow::Stop => leaves = word.is(&operands::RETURNS),
+            Flow::Anywhere => true,
+            Flow::Stop => word.is(&operands::RETURNS),
+            Flow::Next | Flow::Call(_) => false,
+        }
+    }
+
+    fn flow(&self, word: &Word, step: &Step, seen: &mut Seen<'_>) {
+        let (at, leaves) = (word.at, self.leaves(step, word));
+        let between = seen.next.is_some();
+        let mut tell = |kind| seen.facts.push(Fact { at, kind });
+        match step.flow {
+            Flow::Call(to) => tell(Kind::Call(to)),
+            // Where no table tells where functions begin, one may begin there.
+            Flow::Jump(to) | Flow::Branch(to) if leaves || between => {
+                tell(Kind::Jump(to));
+                tell(Kind::Leaves);
+            }
+            Flow::Anywhere | Flow::Stop if leaves => tell(Kind::Leaves),
             Flow::Next if word.is(&[Opcode::SVC]) => tell(Kind::Kernel(Arch::Aarch64)),
-            Flow::Next => {}
+            _ => {}
         }
-        if leaves && matches!(step.flow, Flow::Anywhere | Flow::Stop) {
-            tell(Kind::Leaves);
-        }
-        if registers.is_empty() {
-            return;
-        }
+    }
+
+    /// What becomes of pointers that were loaded.
+    fn pointers(&self, word: &Word, step: &Step, registers: &Registers, seen: &mut Seen<'_>) {
+        let mut tell = |kind| seen.facts.push(Fact { at: word.at, kind });
         let goes_to = operands::goes_to(word);
         for held in goes_to.into_iter().flat_map(|register| registers.of(register)) {
             match (held, word.is_call()) {
                 (Held::Pointer(place), true) => tell(Kind::CallBy(place)),
                 (Held::Pointer(place), false) => tell(Kind::JumpBy(place)),
-                (Held::Address(to), true) if known(to) => tell(Kind::Call(to)),
-                (Held::Address(to), false) if known(to) => tell(Kind::Jump(to)),
+                (Held::Address(to), true) if (seen.known)(to) => tell(Kind::Call(to)),
+                (Held::Address(to), false) if (seen.known)(to) => tell(Kind::Jump(to)),
                 (Held::Address(_), _) => {}
             }
         }
-        // A pointer that is used, and not to call what it points to alone, or that somebody else can use.
+        // One that is used, and not to call what it points to alone, or that somebody else can use.
         let mut used = operands::reads(word);
-        if word.is_call() || leaves {
+        if word.is_call() || self.leaves(step, word) {
             used.extend(ARGUMENTS.filter(|register| Some(*register) != goes_to));
         }
         for held in used.into_iter().flat_map(|register| registers.of(register)) {
@@ -263,5 +251,20 @@ impl Code<'_> {
                 tell(Kind::Read(place));
             }
         }
+    }
+}
+
+/// The addresses that an instruction makes.
+fn addresses(word: &Word, step: &Step, registers: &Registers, seen: &mut Seen<'_>) {
+    if !operands::makes_address(word) {
+        return;
+    }
+    for (_, source) in &step.writes {
+        registers.take(*source, true, &mut |held| match held {
+            Held::Address(address) if (seen.known)(address) => {
+                seen.facts.push(Fact { at: word.at, kind: Kind::Address(address) });
+            }
+            _ => {}
+        });
     }
 }

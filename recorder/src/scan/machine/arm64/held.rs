@@ -91,8 +91,8 @@ impl Registers {
         }
     }
 
-    /// What comes from a source.
-    fn take(&self, source: Source, makes: bool, give: &mut dyn FnMut(Held)) {
+    /// What comes from a source. `makes`: its numbers are addresses.
+    pub(super) fn take(&self, source: Source, makes: bool, give: &mut dyn FnMut(Held)) {
         match source {
             Source::Constant(value) if makes => give(Held::Address(value)),
             Source::Copy(Place::Register(from)) => self.of(from).for_each(give),
@@ -111,23 +111,19 @@ impl Registers {
     }
 }
 
-/// Tells of each instruction what registers can hold before it, and then what they can after it. `known` are the addresses
-/// of pointers. Instructions are by address, and need not be one after the other.
+/// Tells of each instruction what registers can hold before it. `known` are the addresses of pointers. Instructions are by
+/// address, and need not be one after the other.
 pub(super) fn follow(
     words: &[Word],
     steps: &[Step],
     known: &dyn Fn(u64) -> bool,
     tell: &mut dyn FnMut(&Word, &Step, &Registers),
-    tell_after: &mut dyn FnMut(&Word, &Registers),
 ) {
     let code = Blocks::new(words, steps);
     for (block, mut now) in code.solve(words, steps, known).into_iter().enumerate() {
         for number in code.range(block) {
             tell(&words[number], &steps[number], &now);
             now.apply(&words[number], &steps[number], known);
-            if !now.is_empty() {
-                tell_after(&words[number], &now);
-            }
         }
     }
 }

@@ -209,13 +209,12 @@ pub(super) fn goes_to(word: &Word) -> Option<u8> {
     word.is(&BY_REGISTER).then(|| word.operands().first().and_then(general)).flatten()
 }
 
-/// The register in which an address comes to be.
-pub(super) fn makes_address(word: &Word) -> Option<u8> {
-    let makes = match word.operands() {
+/// Whether an address can be made by it as a whole.
+pub(super) fn makes_address(word: &Word) -> bool {
+    match word.operands() {
         [_, _, third, ..] if word.is(&[Opcode::ADD, Opcode::SUB]) => immediate(third).is_some(),
         _ => word.is(&[Opcode::ADR]),
-    };
-    makes.then(|| word.operands().first().and_then(general)).flatten()
+    }
 }
 
 /// The registers whose values somebody else has after an instruction, or which are changed or compared.
