@@ -6,79 +6,27 @@
 use std::collections::HashSet;
 
 use profile::kinds::seccomp::Arch;
-use yaxpeax_arch::{Decoder as _, U8Reader};
-use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};
+use yaxpeax_arm::armv8::a64::Opcode;
 
 use crate::scan::{
     fact::{Fact, Kind, Seen},
     step::{Flow, Place, Step},
 };
 use held::{Held, Registers};
+use word::{SIZE, Word, words};
 
 mod effect;
 mod held;
 mod operands;
 #[cfg(test)]
 mod tests;
+mod word;
 
 /// Where the kernel finds the number of a call.
 pub(crate) const NUMBER: Place = Place::Register(8);
 
-/// How long an instruction is.
-const SIZE: u64 = 4;
-
 /// What a function is given in registers (AAPCS64).
 const ARGUMENTS: std::ops::RangeInclusive<u8> = 0..=7;
-
-/// One instruction.
-struct Word {
-    at: u64,
-    bits: u32,
-    /// None where it is data, or of a newer machine.
-    instruction: Option<Instruction>,
-}
-
-impl Word {
-    fn read(at: u64, bytes: &[u8]) -> Option<Self> {
-        let bits = u32::from_le_bytes(bytes.try_into().ok()?);
-        let decoded = InstDecoder::default().decode(&mut U8Reader::new(bytes));
-        let instruction = decoded.ok().filter(|decoded| decoded.opcode != Opcode::Invalid);
-        Some(Self { at, bits, instruction })
-    }
-
-    fn next(&self) -> u64 {
-        self.at.wrapping_add(SIZE)
-    }
-
-    fn is(&self, opcodes: &[Opcode]) -> bool {
-        self.instruction.is_some_and(|instruction| opcodes.contains(&instruction.opcode))
-    }
-
-    fn operands(&self) -> &[Operand] {
-        self.instruction.as_ref().map_or(&[], |instruction| &instruction.operands)
-    }
-
-    /// `nop`, or zeros.
-    fn is_padding(&self) -> bool {
-        matches!(self.bits, 0xd503_201f | 0)
-    }
-
-    /// Calls a function, by its address or by a register.
-    fn is_call(&self) -> bool {
-        use Opcode as O;
-        self.is(&[O::BL, O::BLR, O::BLRAA, O::BLRAAZ, O::BLRAB, O::BLRABZ])
-    }
-}
-
-/// The instructions from an address on.
-fn words(code: &[u8], address: u64) -> impl Iterator<Item = Word> {
-    // Where an address was misread it may lead between two of them.
-    let skipped = address.wrapping_neg() % SIZE;
-    let code = usize::try_from(skipped).ok().and_then(|skipped| code.get(skipped..));
-    let first = address.wrapping_add(skipped);
-    let places = (0..).map(move |number: u64| first.wrapping_add(number * SIZE));
-    places.zip(code.unwrap_or_default().chunks_exact(4)).filter_map(|(at, b)| Word::read(at, b))
-}
 
 /// What the code from an address on does, instruction after instruction.
 pub(crate) fn facts(code: &[u8], address: u64, seen: &mut Seen<'_>) {
@@ -118,7 +66,7 @@ pub(crate) fn descend(
     while let Some(start) = left.pop() {
         let mut at = start;
         while at.is_multiple_of(SIZE)
-            && let Some(word) = at_address(code, address, at).and_then(|b| Word::read(at, b))
+            && let Some(word) = word::at(code, address, at)
             && done.insert(at)
         {
             let after = after(&word);
@@ -136,12 +84,6 @@ pub(crate) fn descend(
     }
     words.sort_unstable_by_key(|word| word.at);
     Code { words: &words, bytes: code, address }.facts(seen);
-}
-
-/// The instruction at an address, where the code has one.
-fn at_address(code: &[u8], address: u64, at: u64) -> Option<&[u8]> {
-    let offset = usize::try_from(at.checked_sub(address)?).ok()?;
-    code.get(offset..offset.checked_add(4)?)
 }
 
 /// The instructions of a function.

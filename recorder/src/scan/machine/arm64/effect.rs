@@ -3,10 +3,10 @@
 use yaxpeax_arm::armv8::a64::{Opcode, Operand, ShiftStyle, SizeCode};
 
 use super::{
-    Word,
     operands::{
         Access, LAST, Memory, Moved, RETURNS, access, general, immediate, in_memory, register, size,
     },
+    word::Word,
 };
 use crate::scan::step::{Change, Flow, FramePointer, Place, Source, StackPointer, Step};
 

@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, ops::Range};
 
 use yaxpeax_arm::armv8::a64::Opcode;
 
-use super::{Word, operands};
+use super::{
+    operands::{self, Address},
+    word::Word,
+};
 use crate::scan::step::{Flow, Place, Source, Step};
 
 /// How many numbers one register can hold: where a loop counts an address up, the first ones do.
@@ -72,8 +75,21 @@ impl Registers {
         // All is read before anything is written.
         let mut new = Vec::new();
         for load in operands::loads(word) {
-            let places = load.places(self).into_iter().filter(|place| known(*place));
-            new.extend(places.map(|place| (load.to, Held::Pointer(place))));
+            let mut from = |place| {
+                if known(place) {
+                    new.push((load.to, Held::Pointer(place)));
+                }
+            };
+            match load.from {
+                Address::Known(place) => from(place),
+                Address::Of(base, by) => {
+                    for held in self.of(base) {
+                        if let Held::Address(address) = held {
+                            from(address.wrapping_add_signed(by));
+                        }
+                    }
+                }
+            }
         }
         let mut lost = step.lost;
         for (place, source) in &step.writes {

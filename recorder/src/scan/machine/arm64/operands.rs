@@ -2,10 +2,7 @@
 
 use yaxpeax_arm::armv8::a64::{Opcode, Operand, SIMDSizeCode, SizeCode};
 
-use super::{
-    Word,
-    held::{Held, Registers},
-};
+use super::word::Word;
 
 /// Instructions that leave a function for where it was called.
 pub(super) const RETURNS: [Opcode; 7] = [
@@ -152,32 +149,15 @@ pub(super) fn size(operand: &Operand) -> i64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Load {
     pub(super) to: u8,
-    from: Address,
+    pub(super) from: Address,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Address {
+pub(super) enum Address {
     /// This one.
     Known(u64),
     /// So far from what a register holds.
     Of(u8, i64),
-}
-
-impl Load {
-    /// Where it can be loaded from, as far as that is known.
-    pub(super) fn places(self, registers: &Registers) -> Vec<u64> {
-        let of = |register, by| {
-            let numbers = registers.of(register).filter_map(|held| match held {
-                Held::Address(base) => Some(base.wrapping_add_signed(by)),
-                Held::Pointer(_) => None,
-            });
-            numbers.collect()
-        };
-        match self.from {
-            Address::Known(place) => vec![place],
-            Address::Of(register, by) => of(register, by),
-        }
-    }
 }
 
 /// The pointers that are loaded.
