@@ -53,14 +53,16 @@ type Test = fn(&'static Work) -> Result<(), Failed>;
 
 fn holds(work: &'static Work) -> Result<(), Failed> {
     let root = Ground::root()?;
-    compare(work, &root, |root| record(&root, work))
+    compare(work.name, work, &root, |root| record(&root, work))
 }
 
 fn holds_of_arm64(work: &'static Work) -> Result<(), Failed> {
-    compare(work, &Ground::root_of_arm64()?, |root| arm64::record(&root, work))
+    let shown = format!("{} of arm64", work.name);
+    compare(&shown, work, &Ground::root_of_arm64()?, |root| arm64::record(&root, work))
 }
 
 fn compare(
+    shown: &str,
     work: &'static Work,
     root: &Path,
     record: impl FnOnce(PathBuf) -> Result<BTreeSet<&'static str>, String> + Send + 'static,
@@ -74,9 +76,8 @@ fn compare(
     let missed: Vec<_> = recorded.difference(&reachable).collect();
     let share = |of: usize| 100 * (recorded.len() - missed.len()) / of.max(1);
     println!(
-        "{}: {} calls recorded, {} reachable: recall {} %, precision {} %; anywhere in the same files {}: precision {} %; \
+        "{shown}: {} calls recorded, {} reachable: recall {} %, precision {} %; anywhere in the same files {}: precision {} %; \
          {} places unresolved",
-        work.name,
         recorded.len(),
         reachable.len(),
         share(recorded.len()),
