@@ -27,6 +27,7 @@ use slots::Slots;
 use stacks::Stacks;
 
 mod access;
+pub mod elsewhere;
 mod error;
 mod folder;
 mod form;

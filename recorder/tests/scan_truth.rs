@@ -24,6 +24,8 @@ use work::Work;
 
 #[path = "scan_truth/arm64.rs"]
 mod arm64;
+#[path = "shared/built.rs"]
+mod built;
 #[path = "scan_truth/ground.rs"]
 mod ground;
 #[path = "scan_truth/work.rs"]

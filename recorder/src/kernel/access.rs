@@ -8,6 +8,7 @@ use std::{
 };
 
 use aya::maps::{HashMap as Table, MapData, MapError};
+use profile::kinds::seccomp::Arch;
 
 use super::ring::Ring;
 use crate::seen::{Access, MountOperation, Ways};
@@ -21,6 +22,17 @@ mod names;
 pub(super) mod programs;
 mod resolve;
 mod tier;
+
+/// The whole table of calls of a machine, by which programs at tracepoints tell of these groups.
+pub(super) fn table(machine: [Arch; 3], groups: &BTreeSet<Group>) -> Vec<u8> {
+    let mut entries = Vec::new();
+    for (place, call) in calls::table(machine, groups) {
+        let start = place as usize * calls::CALL;
+        entries.resize(entries.len().max(start + calls::CALL), 0);
+        entries[start..start + calls::CALL].copy_from_slice(&call);
+    }
+    entries
+}
 
 /// Changes whenever events in the ring are to be read otherwise.
 pub(super) const FORM: u32 = 3;

@@ -13,6 +13,8 @@ use std::{
 use recorder::apart;
 use tempfile::TempDir;
 
+use crate::built::built;
+
 /// Nothing takes longer.
 const LIMIT: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(50);
@@ -39,19 +41,10 @@ impl Ground {
     }
 
     fn found(recipe: &str) -> Result<PathBuf, String> {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let build = repository.join("tests").join(recipe).join("build");
-        let key = Command::new(build).arg("--key").output().ok();
-        let key = key.and_then(|output| String::from_utf8(output.stdout).ok());
-        let built = repository.join("build").join(recipe);
-        let root = built.join(key.unwrap_or_default().trim()).join("root");
         if !rustix::process::geteuid().is_root() {
             return Err("needs root".to_owned());
         }
-        if !root.join("usr/sbin/nginx").is_file() {
-            return Err("needs nginx, redis and others: tests/prepare programs".to_owned());
-        }
-        root.canonicalize().map_err(|error| error.to_string())
+        Ok(built(recipe, "root/usr/sbin/nginx")?.join("root"))
     }
 
     /// What is started is in the one root, and what is run beside it in the other.
