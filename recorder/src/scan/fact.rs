@@ -44,3 +44,21 @@ pub(crate) struct Seen<'a> {
     /// Where it goes on after instructions, where it is not known where functions begin.
     pub(crate) next: Option<&'a mut HashSet<u64>>,
 }
+
+/// Whether what is after an instruction comes next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum After {
+    GoesOn,
+    /// When what it calls comes back.
+    Called,
+    Stops,
+}
+
+impl Seen<'_> {
+    /// Says what comes next, if it does.
+    pub(crate) fn goes_on(&mut self, next: u64, after: After) {
+        if let (Some(places), true) = (&mut self.next, after != After::Stops) {
+            places.insert(next);
+        }
+    }
+}

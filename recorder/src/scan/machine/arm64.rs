@@ -9,7 +9,7 @@ use profile::kinds::seccomp::Arch;
 use yaxpeax_arm::armv8::a64::Opcode;
 
 use crate::scan::{
-    fact::{Fact, Kind, Seen},
+    fact::{After, Fact, Kind, Seen},
     step::{Flow, Place, Step},
 };
 use held::{Held, Registers};
@@ -42,7 +42,7 @@ pub(crate) fn facts(code: &[u8], address: u64, seen: &mut Seen<'_>) {
         }
         // After a call that does not come back, code is filled up to the next function.
         if !padding || last == After::GoesOn {
-            note_next(word, last, seen);
+            seen.goes_on(word.next(), last);
         }
     }
     // A call at the end of a function does not come back.
@@ -70,7 +70,7 @@ pub(crate) fn descend(
             && done.insert(at)
         {
             let after = after(&word);
-            note_next(&word, after, seen);
+            seen.goes_on(word.next(), after);
             match effect::flow(&word) {
                 Flow::Jump(to) | Flow::Branch(to) | Flow::Call(to) => left.push(to),
                 _ => {}
@@ -98,26 +98,11 @@ pub(crate) fn steps(code: &[u8], address: u64) -> Vec<Step> {
     steps.collect()
 }
 
-/// Whether what is after an instruction comes next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum After {
-    GoesOn,
-    /// When what it calls comes back.
-    Called,
-    Stops,
-}
-
 fn after(word: &Word) -> After {
     match effect::flow(word) {
         Flow::Jump(_) | Flow::Anywhere | Flow::Stop => After::Stops,
         _ if word.is_call() => After::Called,
         Flow::Next | Flow::Call(_) | Flow::Branch(_) => After::GoesOn,
-    }
-}
-
-fn note_next(word: &Word, after: After, seen: &mut Seen<'_>) {
-    if let (Some(next), true) = (&mut seen.next, after != After::Stops) {
-        next.insert(word.next());
     }
 }
 

@@ -6,7 +6,7 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 use profile::kinds::seccomp::Arch;
 
 use crate::scan::{
-    fact::{Fact, Kind, Seen},
+    fact::{After, Fact, Kind, Seen},
     step::Place,
 };
 
@@ -44,7 +44,7 @@ pub(crate) fn facts(arch: Arch, code: &[u8], address: u64, seen: &mut Seen<'_>) 
         }
         // After a call that does not come back, code is filled up to the next function.
         if !padding || last == After::GoesOn {
-            note_next(&instruction, last, seen);
+            seen.goes_on(instruction.next_ip(), last);
         }
     }
     // A call at the end of a function does not come back.
@@ -77,7 +77,7 @@ pub(crate) fn descend(
                 break;
             }
             let after = one(arch, &instruction, &range, seen);
-            note_next(&instruction, after, seen);
+            seen.goes_on(instruction.next_ip(), after);
             if is_near(&instruction) {
                 left.push(instruction.near_branch_target());
             }
@@ -92,21 +92,6 @@ fn go_to(decoder: &mut Decoder<'_>, address: u64, next: u64) -> bool {
     let offset = usize::try_from(next.wrapping_sub(address)).unwrap_or(usize::MAX);
     decoder.set_ip(next);
     decoder.set_position(offset).is_ok()
-}
-
-fn note_next(instruction: &Instruction, after: After, seen: &mut Seen<'_>) {
-    if let (Some(next), true) = (&mut seen.next, after != After::Stops) {
-        next.insert(instruction.next_ip());
-    }
-}
-
-/// Whether what is after an instruction comes next.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum After {
-    GoesOn,
-    /// When what it calls comes back.
-    Called,
-    Stops,
 }
 
 fn one(arch: Arch, instruction: &Instruction, range: &Range<u64>, seen: &mut Seen<'_>) -> After {
