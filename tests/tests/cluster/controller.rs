@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 use tests::{
-    audit::{Audit, by},
+    audit::{Audit, Moment, by},
     cluster::Cluster,
     namespace::{Namespace, unique},
     object,
@@ -98,7 +98,7 @@ async fn until_is(
 }
 
 /// The calls of the controllers that write, but for those that say who leads.
-fn writes(audit: &Audit, from: u64) -> Result<Vec<Value>> {
+fn writes(audit: &Audit, from: Moment) -> Result<Vec<Value>> {
     let reads = ["get", "list", "watch"].map(Value::from);
     let events = audit.since(from)?.into_iter().filter(by(daemon::USER));
     Ok(events

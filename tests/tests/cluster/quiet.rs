@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tests::{
-    audit::by,
+    audit::{Moment, by},
     namespace::{BINDING, Namespace},
     registration::ONE_PATH,
     review::{BOTH, Review},
@@ -49,7 +49,7 @@ async fn no_api_call_is_made_while_reviews_are_answered(shared: &Shared) -> Resu
     settled(&namespace, &[&webhook]).await?;
 
     let audit = shared.cluster.audit();
-    ensure!(audit.since(0)?.iter().any(by(user)), "the log knows nothing of {user}");
+    ensure!(audit.since(Moment::BEGIN)?.iter().any(by(user)), "the log knows nothing of {user}");
     let from = audit.end()?;
     let bound = context(KIND, &namespace.name);
     for _ in 0..REVIEWS {

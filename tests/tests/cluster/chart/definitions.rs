@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tests::{
-    audit::by,
+    audit::{Moment, by},
     chart::{self, NAMESPACE},
     cluster::Cluster,
     node, object,
@@ -81,7 +81,7 @@ async fn definitions_of_another_version_are_replaced_in_full_by_whom_the_chart_l
 
     // Of what it asks for nothing is refused, and it has no other definition to ask for.
     let user = format!("system:serviceaccount:{NAMESPACE}:cinch-crds");
-    let events = cluster.audit().since(0)?;
+    let events = cluster.audit().since(Moment::BEGIN)?;
     let own: Vec<_> = events.iter().filter(|event| by(&user)(event)).collect();
     ensure!(own.len() >= 14, "{}", own.len());
     for event in own {

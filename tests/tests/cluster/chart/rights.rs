@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 use anyhow::{Context as _, Result, anyhow};
 use serde_json::{Value, json};
 use tests::{
-    audit::by,
+    audit::{Moment, by},
     authority::Identity,
     chart::NAMESPACE,
     cluster::Cluster,
@@ -140,7 +140,7 @@ async fn no_call_of_any_part_is_forbidden(_: &Shared) -> Result<()> {
     let output = tokio::task::block_in_place(|| command.output())?;
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 
-    let events = cluster.audit().since(0)?;
+    let events = cluster.audit().since(Moment::BEGIN)?;
     let mut forbidden = BTreeSet::new();
     let accounts = [
         "cinch-webhook",

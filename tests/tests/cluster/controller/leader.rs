@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use tests::namespace::Namespace;
+use tests::{audit::Moment, namespace::Namespace};
 
 use super::{IMAGE, KIND, daemon::Controller, pod, profile, quiet_cluster, until_is, writes};
 use crate::{questions, shared::Shared, write::binding};
@@ -47,7 +47,7 @@ async fn when_the_leader_is_killed_the_other_one_goes_on_and_nothing_is_written_
 
     // What was said before and after is said once: no two writes leave the same resource version's content.
     let mut said = BTreeMap::<String, u32>::new();
-    for write in writes(cluster.audit(), 0)? {
+    for write in writes(cluster.audit(), Moment::BEGIN)? {
         *said.entry(write["objectRef"].to_string()).or_default() += 1;
     }
     let of_binding: u32 =

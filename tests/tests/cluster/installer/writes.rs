@@ -5,7 +5,11 @@ use std::{fs, os::unix::fs::MetadataExt as _, time::Duration};
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde_json::{Value, json};
-use tests::{audit::Audit, node::Node, object};
+use tests::{
+    audit::{Audit, Moment},
+    node::Node,
+    object,
+};
 
 use super::{KIND, installed, profile, quiet_cluster};
 use crate::{questions, shared::Shared};
@@ -34,7 +38,7 @@ fn microseconds(event: &Value) -> Result<i64> {
     Ok(time.0.as_microsecond())
 }
 
-fn writes(audit: &Audit, from: u64, node: &Node<'_>) -> Result<Vec<Value>> {
+fn writes(audit: &Audit, from: Moment, node: &Node<'_>) -> Result<Vec<Value>> {
     let events = audit.since(from)?.into_iter();
     Ok(events.filter(|event| is_by(node, event) && is_write(event)).collect())
 }
@@ -54,7 +58,7 @@ async fn a_node_writes_once_a_second_however_many_profiles_come(_: &Shared) -> R
     let object = node.object().await?.context("the node says nothing")?;
     assert_eq!(object["status"]["installed"], json!(PROFILES));
 
-    let writes = writes(cluster.audit(), 0, &node)?;
+    let writes = writes(cluster.audit(), Moment::BEGIN, &node)?;
     let times: Vec<i64> = writes.iter().map(microseconds).collect::<Result<_>>()?;
     let (first, last) = (times.first().context("no write")?, times.last().context("no write")?);
     // The first second has two: the object, and what it says.
