@@ -5,20 +5,18 @@
 
 #![expect(clippy::print_stdout, reason = "a table is what this is for")]
 
-use std::{
-    env,
-    error::Error,
-    hint::black_box,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{env, error::Error, hint::black_box, path::PathBuf, time::Instant};
 
 use goblin::elf::{Elf, header::EM_AARCH64, section_header::SHF_EXECINSTR};
 use iced_x86::{Decoder, DecoderOptions, Instruction};
 use recorder::scan::{self, Report, Scope, root::Root};
 use yaxpeax_arch::{Decoder as _, U8Reader};
 use yaxpeax_arm::armv8::a64::InstDecoder;
+
+use built::built;
+
+#[path = "../tests/shared/built.rs"]
+mod built;
 
 const PROGRAMS: [(&str, &str); 4] = [
     ("nginx", "/usr/sbin/nginx"),
@@ -31,6 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let short = env::var_os("BENCH").is_some_and(|how| how == "short");
     let rounds = if short { 1 } else { 5 };
     println!("ms: scanning, and reading and decoding the same files; best of {rounds}");
+    let unpacked = |recipe: &str| Some(built(recipe, "root/usr/sbin/nginx").ok()?.join("root"));
     let own = unpacked("programs").unwrap_or_else(|| PathBuf::from("/"));
     for (machine, folder) in [("", Some(own)), ("arm64", unpacked("arm64"))] {
         match folder {
@@ -104,12 +103,4 @@ fn words(code: &[u8]) -> usize {
     let decoder = InstDecoder::default();
     let decoded = |word: &[u8]| black_box(decoder.decode(&mut U8Reader::new(word))).is_ok();
     code.chunks_exact(4).filter(|word| decoded(word)).count()
-}
-
-fn unpacked(recipe: &str) -> Option<PathBuf> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent()?;
-    let build = repository.join("tests").join(recipe).join("build");
-    let key = String::from_utf8(Command::new(build).arg("--key").output().ok()?.stdout).ok()?;
-    let root = repository.join("build").join(recipe).join(key.trim()).join("root");
-    root.is_dir().then_some(root)
 }

@@ -24,7 +24,7 @@ pub(crate) enum ElfError {
     #[error("not a program or library in ELF: {0}")]
     Malformed(String),
     #[error(
-        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64, i386 and AArch64 are"
+        "programs for this machine (ELF machine {0}) are not scanned yet; those for x86-64, i386 and arm64 are"
     )]
     Machine(u16),
     #[error("neither a program nor a library: of ELF type {0}")]

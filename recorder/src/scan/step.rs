@@ -86,6 +86,13 @@ pub(crate) enum Flow {
     Stop,
 }
 
+impl Flow {
+    /// Whether the next instruction can come after it.
+    pub(crate) fn goes_on(self) -> bool {
+        matches!(self, Self::Next | Self::Call(_) | Self::Branch(_))
+    }
+}
+
 /// One instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -128,6 +135,11 @@ impl Step {
         for register in registers {
             self.lost |= 1_u32.checked_shl(register.into()).unwrap_or_default();
         }
+    }
+
+    /// Whether a place holds something else after it.
+    pub(crate) fn changes(&self, place: Place) -> bool {
+        self.loses(place) || self.writes.iter().any(|(to, _)| *to == place)
     }
 
     /// Whether a place holds after it what nobody knows.

@@ -121,9 +121,7 @@ impl Body {
     fn leading_to(&self, number: usize) -> Vec<usize> {
         let mut all = self.jumps.get(&number).cloned().unwrap_or_default();
         let before = number.checked_sub(1);
-        let follows = before.filter(|before| {
-            matches!(self.steps[*before].flow, Flow::Next | Flow::Call(_) | Flow::Branch(_))
-        });
+        let follows = before.filter(|before| self.steps[*before].flow.goes_on());
         all.extend(follows);
         if follows.is_none() && number > 0 && all.is_empty() {
             all.extend(&self.anywhere);

@@ -34,7 +34,7 @@ pub(super) fn flow(word: &Word) -> Flow {
         (O::Bcc(_) | O::BCcc(_) | O::CBZ | O::CBNZ | O::TBZ | O::TBNZ, Some(to)) => {
             Flow::Branch(to)
         }
-        (O::BR | O::BRAA | O::BRAAZ | O::BRAB | O::BRABZ, _) => Flow::Anywhere,
+        _ if word.is_jump_by_register() => Flow::Anywhere,
         (O::UDF | O::BRK | O::HLT | O::ERET | O::ERETAA | O::ERETAB | O::DRPS, _) => Flow::Stop,
         (opcode, _) if RETURNS.contains(&opcode) => Flow::Stop,
         _ => Flow::Next,
@@ -88,7 +88,9 @@ pub(super) fn step(word: &Word) -> Step {
     } else if !step.count(word) && !step.moves(word) {
         step.other(word);
     }
-    if step.frame == FramePointer::Kept && step.changes(FRAME) {
+    if step.frame == FramePointer::Kept
+        && register(FRAME).is_some_and(|frame| step.changes(Place::Register(frame)))
+    {
         step.frame = FramePointer::Unknown;
     }
     step
@@ -112,12 +114,6 @@ impl Step {
         if let Some(to) = register(to) {
             self.write(Place::Register(to), source);
         }
-    }
-
-    fn changes(&self, number: u16) -> bool {
-        let place = register(number).map(Place::Register);
-        let written = self.writes.iter().any(|(to, _)| Some(*to) == place);
-        written || place.is_some_and(|place| self.loses(place))
     }
 
     fn memory(&mut self, access: Access, registers: &[Operand], memory: Memory) {
@@ -293,22 +289,8 @@ impl Step {
 
     /// Nothing is known but where it writes.
     fn other(&mut self, word: &Word) {
-        use Opcode as O;
-        let only_reads = word.is(&[
-            O::CBZ,
-            O::CBNZ,
-            O::TBZ,
-            O::TBNZ,
-            O::CCMP,
-            O::CCMN,
-            O::MSR,
-            O::BR,
-            O::BRAA,
-            O::BRAAZ,
-            O::BRAB,
-            O::BRABZ,
-            O::RET,
-        ]);
+        let only_reads =
+            self.flow != Flow::Next || word.is(&[Opcode::CCMP, Opcode::CCMN, Opcode::MSR]);
         match word.operands().first() {
             Some(Operand::RegisterOrSP(_, LAST)) => self.stack = StackPointer::Unknown,
             Some(operand) if !only_reads => {
@@ -329,21 +311,16 @@ fn field(opcode: Opcode, size: SizeCode, from: u16, right: u32, last: u32) -> Op
         return Some(Source::Constant(0));
     };
     let bits = if size == SizeCode::W { 32 } else { 64 };
-    let shift = |by: u32| i8::try_from(by).ok().map(Change::Shift);
+    let shift = |by: u32| Some(Source::Changed(from, Change::Shift(i8::try_from(by).ok()?)));
+    let shift_right = |by: u32| Some(Source::Changed(from, Change::Shift(-i8::try_from(by).ok()?)));
     match opcode {
         // `sxtw`: of a number of 32 bits the lower half is the same.
         Opcode::SBFM if right == 0 && last == 31 => Some(Source::Copy(from)),
         Opcode::UBFM if right == 0 && last < 63 => {
             Some(Source::Changed(from, Change::And((1 << (last + 1)) - 1)))
         }
-        Opcode::UBFM if last == bits - 1 => {
-            let by = shift(right)?;
-            Some(Source::Changed(
-                from,
-                if let Change::Shift(by) = by { Change::Shift(-by) } else { by },
-            ))
-        }
-        Opcode::UBFM if last + 1 == right => Some(Source::Changed(from, shift(bits - right)?)),
+        Opcode::UBFM if last == bits - 1 => shift_right(right),
+        Opcode::UBFM if last + 1 == right => shift(bits - right),
         _ => None,
     }
 }

@@ -91,17 +91,12 @@ impl Registers {
                 }
             }
         }
-        let mut lost = step.lost;
         for (place, source) in &step.writes {
             if let Place::Register(register) = place {
-                lost |= 1_u32.checked_shl((*register).into()).unwrap_or_default();
                 self.take(*source, makes, &mut |held| new.push((*register, held)));
             }
         }
-        if lost != 0 && !self.is_empty() {
-            let is_lost = |of: u8| lost.checked_shr(of.into()).is_some_and(|rest| rest & 1 == 1);
-            self.0.retain(|(of, _)| !is_lost(*of));
-        }
+        self.0.retain(|(of, _)| !step.changes(Place::Register(*of)));
         for (register, held) in new {
             self.add(register, held);
         }
@@ -180,10 +175,9 @@ impl Blocks {
                 (begins[to], entered[to]) = (true, true);
             }
             begins[number] |= number == 0 || follows(number - 1).is_none();
-            let goes_on = matches!(step.flow, Flow::Next | Flow::Call(_) | Flow::Branch(_));
             if let Some(next) = follows(number) {
                 begins[next] |= !matches!(step.flow, Flow::Next | Flow::Call(_));
-                entered[next] |= goes_on;
+                entered[next] |= step.flow.goes_on();
             }
         }
         let first: Vec<usize> = (0..steps.len()).filter(|number| begins[*number]).collect();
@@ -191,8 +185,7 @@ impl Blocks {
         let last = |of: usize| first.get(of + 1).map_or(steps.len(), |next| *next) - 1;
         let next = (0..first.len()).map(|of| {
             let step = &steps[last(of)];
-            let goes_on = matches!(step.flow, Flow::Next | Flow::Call(_) | Flow::Branch(_));
-            let after = follows(last(of)).filter(|_| goes_on);
+            let after = follows(last(of)).filter(|_| step.flow.goes_on());
             [target(step), after].map(|number| number.and_then(block))
         });
         let next = next.collect();

@@ -15,20 +15,6 @@ pub(super) const RETURNS: [Opcode; 7] = [
     Opcode::RETABSPPCR,
 ];
 
-/// Those that go to, or call, what a register has the address of.
-const BY_REGISTER: [Opcode; 10] = [
-    Opcode::BR,
-    Opcode::BRAA,
-    Opcode::BRAAZ,
-    Opcode::BRAB,
-    Opcode::BRABZ,
-    Opcode::BLR,
-    Opcode::BLRAA,
-    Opcode::BLRAAZ,
-    Opcode::BLRAB,
-    Opcode::BLRABZ,
-];
-
 /// What is done with registers and memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
@@ -186,7 +172,8 @@ pub(super) fn loads(word: &Word) -> Vec<Load> {
 
 /// The register that has the address to go to.
 pub(super) fn goes_to(word: &Word) -> Option<u8> {
-    word.is(&BY_REGISTER).then(|| word.operands().first().and_then(general)).flatten()
+    let goes = word.is_call() || word.is_jump_by_register();
+    goes.then(|| word.operands().first().and_then(general)).flatten()
 }
 
 /// Whether an address can be made by it as a whole.

@@ -39,6 +39,12 @@ impl Word {
         matches!(self.bits, 0xd503_201f | 0)
     }
 
+    /// Goes to where a register says.
+    pub(super) fn is_jump_by_register(&self) -> bool {
+        use Opcode as O;
+        self.is(&[O::BR, O::BRAA, O::BRAAZ, O::BRAB, O::BRABZ])
+    }
+
     /// Calls a function, by its address or by a register.
     pub(super) fn is_call(&self) -> bool {
         use Opcode as O;
